@@ -1,0 +1,1 @@
+"""Taskchat: a chat assistant that manages a person's tasks."""

@@ -1,0 +1,150 @@
+"""The engine, with one kept connection, and `Database.transaction`, the only way to it."""
+
+import select
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import psycopg2
+from psycopg2 import extensions
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from taskchat.errors import DatabaseUnavailableError
+
+Result = TypeVar("Result")
+
+CONNECT_TIMEOUT_SECONDS = 10
+"""A sleeping Neon takes up to several seconds to wake."""
+SQLITE_BUSY_TIMEOUT_SECONDS = 5
+RETRY_AFTER_SECONDS = 2
+
+
+def driver_url(url: str) -> URL:
+    """Return SQLAlchemy's URL for what Neon hands out: `postgres://` and `postgresql://` mean psycopg2 here.
+
+    Query parameters, such as `sslmode` and `channel_binding`, stay.
+    """
+    parsed = make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg2")
+    return parsed
+
+
+class Database:
+    """A database and how to reach it.
+
+    `url` is asked again for each new engine, so that a rotated secret is taken up. `deadline_seconds` bounds
+    every single statement: behind a pooler a dead server would otherwise hang a request until it is killed.
+    """
+
+    def __init__(self, url: Callable[[], str], *, deadline_seconds: float = 8.0) -> None:
+        self._url = url
+        self._deadline_seconds = deadline_seconds
+        self._engine: Engine | None = None
+
+    def engine(self) -> Engine:
+        """Return the engine, made at the first call; it connects when it is first used."""
+        if self._engine is None:
+            self._engine = _create_engine(driver_url(self._url()), self._deadline_seconds)
+        return self._engine
+
+    def dispose(self) -> None:
+        """Close the kept connection; the next transaction opens another."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def transaction(self, work: Callable[[Session], Result]) -> Result:
+        """Run `work` in one transaction, commit, and return what it returned.
+
+        Where the connection was lost, or a lock was, `work` runs once more on a new one: so it must be safe to
+        run again after a commit whose answer never arrived. That replaces a ping before every transaction.
+
+        Raises:
+            DatabaseUnavailableError: the second try failed as well.
+        """
+        try:
+            return self._attempt(work)
+        except (DBAPIError, PoolTimeoutError) as error:
+            if not _is_passing(error):
+                raise
+            self.dispose()
+        try:
+            return self._attempt(work)
+        except (DBAPIError, PoolTimeoutError) as error:
+            if not _is_passing(error):
+                raise
+            self.dispose()
+            raise DatabaseUnavailableError(
+                "The database does not answer right now.", retry_after_seconds=RETRY_AFTER_SECONDS
+            ) from error
+
+    def _attempt(self, work: Callable[[Session], Result]) -> Result:
+        with Session(self.engine(), expire_on_commit=False) as session, session.begin():
+            return work(session)
+
+
+def _is_passing(error: DBAPIError | PoolTimeoutError) -> bool:
+    """Whether the same work may succeed a moment later: the connection or a lock was lost, not an argument."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def _create_engine(url: URL, deadline_seconds: float) -> Engine:
+    pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": deadline_seconds}
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, **pool)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    extensions.set_wait_callback(_wait)
+    return create_engine(
+        url,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "connection_factory": partial(_DeadlineConnection, deadline_seconds=deadline_seconds),
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+        },
+        use_native_hstore=False,
+        **pool,
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin transactions of its own, late and never for a savepoint.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class _DeadlineConnection(extensions.connection):
+    """A connection on which a server that is silent for too long counts as gone."""
+
+    def __init__(self, dsn: str, async_: int = 0, *, deadline_seconds: float) -> None:
+        self.deadline_seconds = deadline_seconds
+        super().__init__(dsn, async_)
+
+
+def _wait(connection: Any) -> None:
+    # Psycopg calls this, for every connection of the process, while a statement is under way.
+    seconds = getattr(connection, "deadline_seconds", None)
+    if connection.status == extensions.STATUS_SETUP:
+        seconds = CONNECT_TIMEOUT_SECONDS
+    end = None if seconds is None else time.monotonic() + seconds
+    while (state := connection.poll()) != extensions.POLL_OK:
+        readable = [connection] if state == extensions.POLL_READ else []
+        writable = [connection] if state == extensions.POLL_WRITE else []
+        left = None if end is None else max(0.0, end - time.monotonic())
+        if not any(select.select(readable, writable, [], left)):
+            raise psycopg2.OperationalError("the server did not answer before the deadline")

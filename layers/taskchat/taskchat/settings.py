@@ -1,0 +1,91 @@
+"""The environment, read once, typed and validated; secrets are resolved when they are needed, not before."""
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+SECRET_LIFETIME_SECONDS = 300
+"""How long a resolved secret is kept, so that a rotated one is picked up without a new deployment."""
+
+
+class SettingsError(Exception):
+    """Raised when the environment lacks a setting or holds one that makes no sense; never shows a value."""
+
+
+def _absent_if_blank(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Name = Annotated[str | None, BeforeValidator(_absent_if_blank)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_absent_if_blank)]
+
+
+class Settings(BaseModel):
+    """What a function can be told from outside. Each field is the environment variable of the same name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    database_url: Secret = None
+    database_url_secret: Name = None
+    database_url_unpooled: Secret = None
+    database_url_unpooled_secret: Name = None
+    openai_api_key: Secret = None
+    openai_api_key_secret: Name = None
+    openai_base_url: Name = None
+    openai_model: str = "gpt-5-mini"
+    model_timeout_seconds: float = Field(default=20.0, gt=0, le=25)
+    history_messages: int = Field(default=50, ge=2, le=500)
+    history_tokens: int = Field(default=8_000, ge=500, le=200_000)
+    database_deadline_seconds: float = Field(default=8.0, gt=0, le=25)
+
+    def resolve_database_url(self) -> str:
+        """Return the database's URL, from DATABASE_URL or the secret that DATABASE_URL_SECRET names."""
+        return _resolve("DATABASE_URL", self.database_url, self.database_url_secret)
+
+    def resolve_migration_url(self) -> str:
+        """Return the URL to migrate with: DATABASE_URL_UNPOOLED where it is set, else DATABASE_URL."""
+        if self.database_url_unpooled or self.database_url_unpooled_secret:
+            return _resolve(
+                "DATABASE_URL_UNPOOLED", self.database_url_unpooled, self.database_url_unpooled_secret
+            )
+        return self.resolve_database_url()
+
+    def resolve_openai_api_key(self) -> str:
+        """Return the key of the model's provider, from OPENAI_API_KEY or OPENAI_API_KEY_SECRET."""
+        return _resolve("OPENAI_API_KEY", self.openai_api_key, self.openai_api_key_secret)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Validate an environment.
+
+    Raises:
+        SettingsError: a value does not fit; the message names the variable and the reason, not the value.
+    """
+    try:
+        return Settings.model_validate(
+            {name: environment[name.upper()] for name in Settings.model_fields if name.upper() in environment}
+        )
+    except ValidationError as error:
+        faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        raise SettingsError(faults) from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process."""
+    return read_settings(os.environ)
+
+
+def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) -> str:
+    if value is not None:
+        return value.get_secret_value()
+    if secret_name is None:
+        raise SettingsError(f"set {variable} or {variable}_SECRET")
+    # Powertools' parameters bring boto3, a third of a second of cold start that a plain variable must not pay.
+    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+
+    secret = parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS)
+    return secret.decode() if isinstance(secret, bytes) else str(secret)
