@@ -131,9 +131,9 @@ def _begin_sqlite(connection: Connection) -> None:
 class _DeadlineConnection(extensions.connection):
     """A connection on which a server that is silent for too long counts as gone."""
 
-    def __init__(self, dsn: str, async_: int = 0, *, deadline_seconds: float) -> None:
+    def __init__(self, dsn: str, *, deadline_seconds: float) -> None:
         self.deadline_seconds = deadline_seconds
-        super().__init__(dsn, async_)
+        super().__init__(dsn)
 
 
 def _wait(connection: Any) -> None:

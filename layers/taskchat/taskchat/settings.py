@@ -48,9 +48,7 @@ class Settings(BaseModel):
     def resolve_migration_url(self) -> str:
         """Return the URL to migrate with: DATABASE_URL_UNPOOLED where it is set, else DATABASE_URL."""
         if self.database_url_unpooled or self.database_url_unpooled_secret:
-            return _resolve(
-                "DATABASE_URL_UNPOOLED", self.database_url_unpooled, self.database_url_unpooled_secret
-            )
+            return _resolve("DATABASE_URL_UNPOOLED", self.database_url_unpooled, self.database_url_unpooled_secret)
         return self.resolve_database_url()
 
     def resolve_openai_api_key(self) -> str:
@@ -87,5 +85,4 @@ def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) ->
     # Powertools' parameters bring boto3, a third of a second of cold start that a plain variable must not pay.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
 
-    secret = parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS)
-    return secret.decode() if isinstance(secret, bytes) else str(secret)
+    return str(parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))

@@ -1,0 +1,378 @@
+"""The durable turn: its transitions, from top to bottom. Each function is one transaction's work.
+
+    begin ─────────▶ RUNNING ──record_step──▶ RUNNING ──finish──▶ FINISHED
+                      │   ▲
+            interrupt │   │ resume (attempt + 1)
+                      ▼   │
+          INTERRUPTED or FAILED          RUNNING, lease run out ──newer message──▶ ABANDONED
+
+Whoever works on a turn holds its lease: the number of the attempt, which is the fencing token, and the instant at
+which the lease runs out. Every write names both and moves the instant on, so that a write repeated after an answer
+that never arrived, and a write by an invocation that was overtaken, both match no row and leave no trace.
+"""
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from sqlalchemy import ColumnElement, exists, func, insert, inspect, literal, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
+from sqlmodel import col
+
+from taskchat.errors import (
+    ConversationBusyError,
+    IdempotencyKeyReusedError,
+    NotFoundError,
+    RetryableError,
+    TurnInProgressError,
+    TurnSupersededError,
+)
+from taskchat.models import Conversation, Message, Role, Turn, TurnStatus, User, utc_now
+from taskchat.statements import Write, together
+
+
+class AlreadyBegunError(Exception):
+    """Raised when the idempotency key or the conversation is taken; `resume` finds out by whom."""
+
+
+class AlreadyRecordedError(Exception):
+    """Raised when this very write was committed before, its answer lost; nothing is written again."""
+
+
+@dataclass(frozen=True)
+class TurnRequest:
+    """What a turn is begun or resumed with; `turn_id` is new, and used only if the key is."""
+
+    turn_id: uuid.UUID
+    user_id: uuid.UUID
+    subject: str
+    email: str | None
+    idempotency_key: str
+    request_hash: str
+    conversation_id: int | None
+    message: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write to a turn; `attempt` counts from 1."""
+
+    turn_id: uuid.UUID
+    conversation_id: int
+    attempt: int
+    expires_at: datetime
+
+    def extended(self, seconds: float) -> "Lease":
+        """Return the lease that the next write leaves behind; it always runs out later than this one."""
+        return replace(self, expires_at=max(lease_end(seconds), self.expires_at + timedelta(microseconds=1)))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the model's calls cost since the last write."""
+
+    model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A recorded message of the assistant; `tool_calls` is None for a final one."""
+
+    message_id: int
+    content: str
+    tool_calls: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True)
+class FinishedTurn:
+    """A turn that was over before this request came; its replies are the steps and, last, the final one."""
+
+    conversation_id: int
+    replies: Sequence[Reply]
+
+
+def lease_end(seconds: float) -> datetime:
+    """Return the instant at which a lease of that many seconds, taken now, runs out."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) -> Lease:
+    """Begin a new turn: its conversation (found, or made), its row, the person's message.
+
+    Raises:
+        AlreadyBegunError: the key was used before, or the conversation has a running turn.
+        NotFoundError: the conversation is not this person's.
+    """
+    try:
+        conversation_id = request.conversation_id or _create_conversation(session, request)
+        turn_id, _ = together(
+            session,
+            _insert_owned(Turn, conversation_id, request, _first_attempt(request, lease_expires_at)),
+            _insert_owned(Message, conversation_id, request, _message_of_the_person(request)),
+        )
+    except IntegrityError as error:
+        raise AlreadyBegunError from error
+    if turn_id is None:
+        raise NotFoundError("There is no such conversation.")
+    return Lease(request.turn_id, conversation_id, 1, lease_expires_at)
+
+
+def resume(
+    session: Session, request: TurnRequest, lease_expires_at: datetime
+) -> tuple[Lease, Sequence[Reply]] | FinishedTurn | None:
+    """Find what stands in the way of `begin`: take an interrupted turn over, or return one that is finished.
+
+    A lease comes with the steps that were recorded. None says that the way is free now: begin again.
+
+    Raises:
+        ConversationBusyError: another turn of the conversation is running.
+        IdempotencyKeyReusedError: the key belongs to another request.
+        TurnInProgressError: another invocation is at this turn.
+        TurnSupersededError: the conversation has gone on without this turn.
+    """
+    turn = session.execute(
+        select(
+            col(Turn.id),
+            col(Turn.conversation_id),
+            col(Turn.request_hash),
+            col(Turn.status),
+            col(Turn.attempt),
+            col(Turn.lease_expires_at),
+            col(Turn.created_at),
+        )
+        .where(col(Turn.user_id) == request.user_id, col(Turn.idempotency_key) == request.idempotency_key)
+        .with_for_update()
+    ).one_or_none()
+    if turn is None:
+        _make_way(session, request)
+        return None
+    if turn.request_hash != request.request_hash:
+        raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
+    if turn.status is TurnStatus.FINISHED:
+        return FinishedTurn(turn.conversation_id, _replies(session, turn.id))
+    # A turn with the id of this request is its own: it was begun, and the answer to the commit was lost.
+    if turn.status is TurnStatus.RUNNING and turn.id != request.turn_id:
+        _refuse_a_live_lease(turn.lease_expires_at, TurnInProgressError, "This request is being worked on.")
+    if turn.status is TurnStatus.ABANDONED or _is_overtaken(session, turn.conversation_id, turn.created_at):
+        raise TurnSupersededError("The conversation has gone on since; send the message again as a new one.")
+    lease = Lease(turn.id, turn.conversation_id, turn.attempt + 1, lease_expires_at)
+    try:
+        session.execute(
+            update(Turn)
+            .where(col(Turn.id) == turn.id)
+            .values(
+                status=TurnStatus.RUNNING,
+                attempt=lease.attempt,
+                lease_expires_at=lease_expires_at,
+                error=None,
+            )
+        )
+    except IntegrityError as error:
+        raise AlreadyBegunError from error
+    return lease, _replies(session, turn.id)
+
+
+def record_step(
+    session: Session,
+    held: Lease,
+    extended: Lease,
+    *,
+    content: str,
+    tool_calls: list[dict[str, Any]],
+    usage: Usage,
+) -> None:
+    """Append what the model asked for and what came of it; the lease is `extended` from then on.
+
+    The tools ran in the same transaction: where this raises, their effects are gone with it.
+
+    Raises:
+        AlreadyRecordedError: this step stands already.
+        TurnSupersededError: the lease is lost.
+    """
+    _write(
+        session,
+        held,
+        {"lease_expires_at": extended.expires_at, **_added(usage)},
+        {"content": content, "tool_calls": tool_calls},
+        extended.expires_at,
+    )
+
+
+def finish(session: Session, held: Lease, extended: Lease, *, content: str, usage: Usage) -> int:
+    """Append the final reply, close the turn and return the reply's message id.
+
+    Raises:
+        AlreadyRecordedError: the turn was finished by this attempt already.
+        TurnSupersededError: the lease is lost.
+    """
+    closed = {
+        "status": TurnStatus.FINISHED,
+        "lease_expires_at": extended.expires_at,
+        "finished_at": utc_now(),
+        **_added(usage),
+    }
+    touched = (
+        update(Conversation)
+        .where(col(Conversation.id) == held.conversation_id)
+        .values(updated_at=utc_now())
+        .returning(col(Conversation.id))
+    )
+    return _write(session, held, closed, {"content": content}, extended.expires_at, touched)
+
+
+def interrupt(session: Session, held: Lease, status: TurnStatus, error: str, usage: Usage) -> None:
+    """Give the lease back before the end, with the reason; where the lease is lost already, do nothing."""
+    session.execute(update(Turn).where(*_is_held(held)).values(status=status, error=error, **_added(usage)))
+
+
+def recorded(session: Session, lease: Lease) -> Sequence[Reply]:
+    """Return what stands recorded of a turn, in order."""
+    return _replies(session, lease.turn_id)
+
+
+def _create_conversation(session: Session, request: TurnRequest) -> int:
+    user = select(literal(request.user_id), literal(request.subject), literal(request.email)).where(
+        ~exists().where(col(User.id) == request.user_id)
+    )
+    _, conversation_id = together(
+        session,
+        insert(User).from_select(["id", "subject", "email"], user).returning(col(User.id)),
+        insert(Conversation).values(user_id=request.user_id, title=request.title).returning(col(Conversation.id)),
+    )
+    return int(conversation_id)
+
+
+def _insert_owned(
+    model: type[Turn | Message], conversation_id: int, request: TurnRequest, values: dict[str, Any]
+) -> ReturningInsert[Any]:
+    """Insert a row below the person's conversation; below anybody else's, none."""
+    columns = inspect(model).local_table.c
+    values = {"conversation_id": conversation_id, **values}
+    row = select(*(literal(value, columns[name].type) for name, value in values.items())).where(
+        exists().where(col(Conversation.id) == conversation_id, col(Conversation.user_id) == request.user_id)
+    )
+    return insert(model).from_select(list(values), row, include_defaults=False).returning(columns.id)
+
+
+def _first_attempt(request: TurnRequest, lease_expires_at: datetime) -> dict[str, Any]:
+    return {
+        "id": request.turn_id,
+        "user_id": request.user_id,
+        "idempotency_key": request.idempotency_key,
+        "request_hash": request.request_hash,
+        "status": TurnStatus.RUNNING,
+        "attempt": 1,
+        "lease_expires_at": lease_expires_at,
+    }
+
+
+def _message_of_the_person(request: TurnRequest) -> dict[str, Any]:
+    return {"turn_id": request.turn_id, "role": Role.USER, "content": request.message}
+
+
+def _make_way(session: Session, request: TurnRequest) -> None:
+    """Abandon the conversation's stale turn, if that is what took its place."""
+    running = session.execute(
+        select(col(Turn.id), col(Turn.lease_expires_at))
+        .where(
+            col(Turn.conversation_id) == request.conversation_id,
+            col(Turn.user_id) == request.user_id,
+            col(Turn.status) == TurnStatus.RUNNING,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if running is None:
+        return
+    _refuse_a_live_lease(
+        running.lease_expires_at,
+        ConversationBusyError,
+        "Another message of this conversation is being answered.",
+    )
+    session.execute(
+        update(Turn)
+        .where(col(Turn.id) == running.id, col(Turn.status) == TurnStatus.RUNNING)
+        .values(status=TurnStatus.ABANDONED)
+    )
+
+
+def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], detail: str) -> None:
+    left_seconds = (expires_at - datetime.now(UTC)).total_seconds()
+    if left_seconds > 0:
+        raise error(detail, retry_after_seconds=math.ceil(left_seconds))
+
+
+def _is_overtaken(session: Session, conversation_id: int, created_at: datetime) -> bool:
+    """Whether a newer turn of the conversation exists: its model has read this turn's message already."""
+    newer = exists().where(col(Turn.conversation_id) == conversation_id, col(Turn.created_at) > created_at)
+    return bool(session.execute(select(newer)).scalar_one())
+
+
+def _replies(session: Session, turn_id: uuid.UUID) -> Sequence[Reply]:
+    rows = session.execute(
+        select(col(Message.id), col(Message.content), col(Message.tool_calls))
+        .where(col(Message.turn_id) == turn_id, col(Message.role) == Role.ASSISTANT)
+        .order_by(col(Message.id))
+    )
+    return [Reply(*row) for row in rows]
+
+
+def _is_held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Turn.id) == lease.turn_id,
+        col(Turn.status) == TurnStatus.RUNNING,
+        col(Turn.attempt) == lease.attempt,
+        col(Turn.lease_expires_at) == lease.expires_at,
+    )
+
+
+def _added(usage: Usage) -> dict[str, Any]:
+    """Add to what earlier calls, and earlier attempts, have cost."""
+    added: dict[str, Any] = {
+        "input_tokens": func.coalesce(Turn.input_tokens, 0) + usage.input_tokens,
+        "output_tokens": func.coalesce(Turn.output_tokens, 0) + usage.output_tokens,
+    }
+    return added | ({"model": usage.model} if usage.model else {})
+
+
+def _write(
+    session: Session,
+    held: Lease,
+    turn: dict[str, Any],
+    message: dict[str, Any],
+    expires_at: datetime,
+    *others: Write,
+) -> int:
+    """Change the turn, append a message and do the others: all of it, or by raising, none."""
+    changed = update(Turn).where(*_is_held(held)).values(**turn).returning(col(Turn.id))
+    appended = (
+        insert(Message)
+        .values(conversation_id=held.conversation_id, turn_id=held.turn_id, role=Role.ASSISTANT, **message)
+        .returning(col(Message.id))
+    )
+    try:
+        turn_id, message_id, *_ = together(session, changed, appended, *others)
+    except IntegrityError as error:
+        # The conversation was deleted, and the turn with it: there is nothing left to append to.
+        raise TurnSupersededError("The conversation was deleted meanwhile.") from error
+    if turn_id is None:
+        _say_why_not(session, held, expires_at)
+    return int(message_id)
+
+
+def _say_why_not(session: Session, held: Lease, expires_at: datetime) -> NoReturn:
+    written = select(col(Turn.id)).where(
+        col(Turn.id) == held.turn_id,
+        col(Turn.attempt) == held.attempt,
+        col(Turn.lease_expires_at) == expires_at,
+    )
+    if session.execute(written).one_or_none() is not None:
+        raise AlreadyRecordedError
+    raise TurnSupersededError("Another attempt has taken this turn over.")
