@@ -1,0 +1,136 @@
+"""Find or fetch what every verb of the Makefile needs: uv, a Python that works, and the environment `.venv`.
+
+Run by whatever `python3` a fresh machine has, so the standard library is all it uses. `python3 -m local.toolchain`
+makes the environment; the build and the emulator ask `interpreter()` for the Python of the Lambda runtime.
+"""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".local"
+UV_VERSION = "0.13.9"
+RUNTIME = "3.13"
+"""The Python of the deployed functions, as in `template.yaml`."""
+OLDEST = (3, 11)
+
+
+class ToolchainError(Exception):
+    """Raised when something is missing that cannot be fetched; the message says what to do."""
+
+
+def uv() -> Path:
+    """Return the project's own uv, fetched from PyPI at the first call."""
+    home = TOOLS / f"uv-{UV_VERSION}"
+    if not (home / "bin" / "uv").exists():
+        TOOLS.mkdir(exist_ok=True)
+        # Made beside its final place and renamed, so that two first runs at once do no harm.
+        with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
+            _install_uv(Path(scratch) / "uv")
+            if not home.exists():
+                (Path(scratch) / "uv").rename(home)
+    return home / "bin" / "uv"
+
+
+def interpreter(version: str) -> str | None:
+    """Return a CPython of this `major.minor` version that really runs, or None."""
+    return next((path for path in _candidates(version) if _version_of(path) == version), None)
+
+
+def interpreter_or_install(version: str) -> str:
+    """Return a CPython of this `major.minor` version; uv downloads one where the machine has none.
+
+    Raises:
+        ToolchainError: there is none and none can be downloaded.
+    """
+    if found := interpreter(version):
+        return found
+    subprocess.run([uv(), "python", "install", "--no-bin", version], check=False)
+    if found := interpreter(version):
+        return found
+    raise ToolchainError(f"no Python {version} here: install one, or pick yours with LAMBDA_PYTHON=3.x")
+
+
+def make_environment() -> None:
+    """Make or refresh `.venv` from the lock, with the runtime's Python where one works, else this one."""
+    python = interpreter(RUNTIME) or (sys.executable if sys.version_info >= OLDEST else ">=3.11")
+    print("taskchat: making the environment in .venv", file=sys.stderr)
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    subprocess.run([uv(), "sync", "--frozen", "--quiet", "--python", python], cwd=ROOT, check=True, env=environment)
+
+
+def _candidates(version: str) -> Iterator[str]:
+    name = f"python{version}"
+    yield str(ROOT / ".venv" / "bin" / "python")
+    for folder in os.get_exec_path():
+        # A pyenv shim exists for every version that is installed, and fails for those that are not selected.
+        yield str(Path(folder) / name)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from (str(path) for path in sorted(pyenv.glob(f"versions/{version}*/bin/{name}"), reverse=True))
+    yield sys.executable
+    managed = subprocess.run(
+        [uv(), "python", "find", "--managed-python", "--no-python-downloads", version],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    yield managed.stdout.strip()
+
+
+def _version_of(path: str) -> str | None:
+    question = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([path, "-I", "-c", question], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _install_uv(target: Path) -> None:
+    pip = [sys.executable, "-m", "pip"]
+    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode:
+        _download_uv(target)
+    elif subprocess.run(
+        [*pip, "install", "-qq", "--no-deps", "--target", target, f"uv=={UV_VERSION}"], check=False
+    ).returncode:
+        raise ToolchainError(f"pip cannot install uv {UV_VERSION}; its words stand above")
+
+
+def _download_uv(target: Path) -> None:
+    """Unpack uv's wheel without pip, which Debian's python3 does not bring."""
+    index = urllib.request.Request(
+        "https://pypi.org/simple/uv/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+    )
+    wheel = f"uv-{UV_VERSION}-py3-none-manylinux_2_17_{platform.machine()}"
+    try:
+        with urllib.request.urlopen(index, timeout=30) as answer:  # noqa: S310
+            file = next(file for file in json.load(answer)["files"] if file["filename"].startswith(wheel))
+        with urllib.request.urlopen(file["url"], timeout=120) as answer:  # noqa: S310
+            content = answer.read()
+    except (OSError, StopIteration) as error:
+        raise ToolchainError(f"cannot fetch {wheel} from PyPI: install pip, or mend the network") from error
+    if hashlib.sha256(content).hexdigest() != file["hashes"]["sha256"]:
+        raise ToolchainError("uv's wheel arrived damaged: try again")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        member = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
+        binary = target / "bin" / "uv"
+        binary.parent.mkdir(parents=True)
+        binary.write_bytes(archive.read(member))
+        binary.chmod(0o755)
+
+
+if __name__ == "__main__":
+    try:
+        make_environment()
+    except (ToolchainError, subprocess.CalledProcessError) as error:
+        sys.exit(f"taskchat: {error}")
