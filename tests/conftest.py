@@ -1,0 +1,114 @@
+"""Databases for the tests: SQLite, and a PostgreSQL server of their own or the one in TEST_DATABASE_URL."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, create_engine, make_url
+from sqlmodel import SQLModel
+from taskchat import models  # noqa: F401 - fills the metadata
+from taskchat.database import Database, driver_url
+
+from tests.support.postgres import postgres_database, postgres_server
+
+SQLITE_FILE = "task%chat.sqlite3"
+"""A `%` in the name, so that SQLite's URL too shows whether it survives."""
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[URL]:
+    """Return the URL of a server on which this session may create databases."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield make_url(given)
+        return
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server_url: URL) -> Iterator[URL]:
+    """Return the URL of a migrated database to copy; nobody may be connected to it meanwhile."""
+    with postgres_database(postgres_server_url) as url:
+        _migrate(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / SQLITE_FILE
+    _migrate(_sqlite_url(path))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Run the test once on each kind of database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of a migrated database without rows, of this test alone."""
+    if backend == "postgres":
+        yield request.getfixturevalue("postgres_url")
+        return
+    path = tmp_path / SQLITE_FILE
+    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+    yield _text(_sqlite_url(path))
+
+
+@pytest.fixture
+def empty_database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of a database without tables, of this test alone."""
+    if backend == "postgres":
+        yield request.getfixturevalue("empty_postgres_url")
+        return
+    yield _text(_sqlite_url(tmp_path / f"empty-{SQLITE_FILE}"))
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: URL, postgres_template: URL) -> Iterator[str]:
+    """Return the URL of a migrated PostgreSQL database without rows, of this test alone."""
+    with postgres_database(postgres_server_url, postgres_template) as url:
+        yield _text(url)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server_url: URL) -> Iterator[str]:
+    """Return the URL of a PostgreSQL database without tables, of this test alone."""
+    with postgres_database(postgres_server_url) as url:
+        yield _text(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Return a `Database` on `database_url`."""
+    with _disposed(Database(lambda: database_url)) as database:
+        yield database
+
+
+@contextmanager
+def _disposed(database: Database) -> Iterator[Database]:
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _sqlite_url(path: Path) -> URL:
+    return URL.create("sqlite", database=str(path))
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _migrate(url: URL) -> None:
+    engine = create_engine(driver_url(_text(url)))
+    SQLModel.metadata.create_all(engine)
+    engine.dispose()

