@@ -13,7 +13,7 @@ that never arrived, and a write by an invocation that was overtaken, both match 
 
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -88,7 +88,7 @@ class Reply:
 
     message_id: int
     content: str
-    tool_calls: list[dict[str, Any]] | None
+    tool_calls: Sequence[Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def record_step(
     extended: Lease,
     *,
     content: str,
-    tool_calls: list[dict[str, Any]],
+    tool_calls: Sequence[Mapping[str, Any]],
     usage: Usage,
 ) -> None:
     """Append what the model asked for and what came of it; the lease is `extended` from then on.
@@ -228,9 +228,9 @@ def finish(session: Session, held: Lease, extended: Lease, *, content: str, usag
     return _write(session, held, closed, {"content": content}, extended.expires_at, touched)
 
 
-def interrupt(session: Session, held: Lease, status: TurnStatus, error: str, usage: Usage) -> None:
+def interrupt(session: Session, held: Lease, status: TurnStatus, error: str) -> None:
     """Give the lease back before the end, with the reason; where the lease is lost already, do nothing."""
-    session.execute(update(Turn).where(*_is_held(held)).values(status=status, error=error, **_added(usage)))
+    session.execute(update(Turn).where(*_is_held(held)).values(status=status, error=error))
 
 
 def recorded(session: Session, lease: Lease) -> Sequence[Reply]:

@@ -1,0 +1,93 @@
+"""POST /chat: a person's message in, the assistant's reply out."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, Any
+
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+from taskchat.chat import Chat, ChatRequest
+from taskchat.database import Database
+from taskchat.http import (
+    Body,
+    Id,
+    IdempotencyKeyDep,
+    PrincipalDep,
+    SecondsLeftDep,
+    Text,
+    TimeZone,
+    create_app,
+    lambda_handler,
+)
+from taskchat.settings import settings
+
+app = create_app()
+
+
+class ChatBody(Body):
+    """What a person says, where, and in which time zone they live."""
+
+    message: Annotated[Text, Field(max_length=8_000)]
+    conversation_id: Annotated[Id | None, Field(strict=True)] = None
+    timezone: TimeZone = Field(default="UTC", validate_default=True)
+
+
+class ChatAnswer(BaseModel):
+    """The assistant's reply, and everything that was done for it."""
+
+    conversation_id: int
+    message_id: int
+    response: str
+    tool_calls: Sequence[Mapping[str, Any]]
+
+
+@lru_cache(maxsize=1)
+def chat() -> Chat:
+    """Return the chat of this process, with its kept connections."""
+    # The SDK takes as long to import as all the rest: what answers without a model does not wait for it.
+    from taskchat.agent.chat_completions import ChatCompletionsModel  # noqa: PLC0415
+
+    known = settings()
+    database = Database(known.resolve_database_url, deadline_seconds=known.database_deadline_seconds)
+    model = ChatCompletionsModel(
+        api_key=known.resolve_openai_api_key, base_url=known.openai_base_url, model=known.openai_model
+    )
+    return Chat(database.transaction, model, known.model_timeout_seconds, known.history_messages, known.history_tokens)
+
+
+# Not a coroutine that waits: an instance serves one invocation at a time, and a thread would only add its cost.
+@app.post("/chat")
+async def post_chat(
+    *,
+    body: ChatBody,
+    principal: PrincipalDep,
+    idempotency_key: IdempotencyKeyDep,
+    seconds_left: SecondsLeftDep,
+    response: Response,
+) -> ChatAnswer:
+    """Answer a message; sent again with the same key, it goes on or replays, and nothing is done twice."""
+    reply = chat().answer(
+        ChatRequest(
+            user_id=principal.user_id,
+            subject=principal.subject,
+            email=principal.email,
+            idempotency_key=idempotency_key,
+            message=body.message,
+            conversation_id=body.conversation_id,
+            time_zone=body.timezone,
+        ),
+        seconds_left,
+    )
+    response.headers["Idempotency-Key"] = idempotency_key
+    if reply.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return ChatAnswer(
+        conversation_id=reply.conversation_id,
+        message_id=reply.message_id,
+        response=reply.response,
+        tool_calls=reply.tool_calls,
+    )
+
+
+handler = lambda_handler(app)

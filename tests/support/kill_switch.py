@@ -1,0 +1,67 @@
+"""Ends the work right before or right after any one of the statements that it executes, COMMIT included."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+
+class Killed(BaseException):
+    """Raised where the work ends; no code under test may catch it."""
+
+
+class KillSwitch:
+    """Counts the points of a run, two for each statement, and acts at one of them.
+
+    `reached` tells afterwards whether the run came that far: a point that was not reached is past the last one.
+    """
+
+    def __init__(self, point: int, act: Callable[["KillSwitch", Any], None]) -> None:
+        self.point = point
+        self.passed = 0
+        self.reached = False
+        self._act = act
+
+    def install(self, engine: Engine) -> None:
+        """Watch every statement of this engine, and its commits."""
+        event.listen(engine, "before_cursor_execute", self._around_statement)
+        event.listen(engine, "after_cursor_execute", self._around_statement)
+        commit = engine.dialect.do_commit
+
+        def do_commit(connection: Any) -> None:
+            self.pass_by(connection)
+            commit(connection)
+            self.pass_by(connection)
+
+        engine.dialect.do_commit = do_commit  # type: ignore[method-assign, assignment]
+
+    def pass_by(self, dbapi_connection: Any) -> None:
+        """Count one point, and act if it is the one."""
+        self.passed += 1
+        if self.passed == self.point:
+            self.reached = True
+            self._act(self, dbapi_connection)
+
+    def _around_statement(self, connection: Any, *_: Any) -> None:
+        self.pass_by(connection.connection.dbapi_connection)
+
+
+def process_dies(switch: KillSwitch, dbapi_connection: Any) -> None:
+    """End the work as if the process were gone: what is open is lost, and nothing is cleaned up afterwards."""
+    dbapi_connection.close()
+    switch.point += 1  # whoever tries to go on dies again
+    raise Killed
+
+
+def connection_dies(_switch: KillSwitch, dbapi_connection: Any) -> None:
+    """Cut the wire to the server; nobody is told until the next use."""
+    with socket.socket(fileno=os.dup(dbapi_connection.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def process_is_killed(_switch: KillSwitch, _dbapi_connection: Any) -> None:
+    """End this very process by SIGKILL."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,73 @@
+"""HTTP API events (payload format 2.0), and the context that Lambda hands over with them."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+ISSUER = "https://issuer.example"
+
+
+@dataclass
+class LambdaContext:
+    """What a handler may ask of its context; `remaining_ms` is fixed unless a test makes it run."""
+
+    remaining_ms: Callable[[], int] = lambda: 29_000
+    function_name: str = "function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:000000000000:function:function"
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A handler's response, its body parsed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+def http_event(
+    method: str,
+    path: str,
+    *,
+    body: object = None,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    user: str | None = "ann",
+) -> dict[str, Any]:
+    """Return an event; a `body` that is not a string becomes JSON; no `user`, no authorizer."""
+    context: dict[str, Any] = {
+        "requestId": str(uuid.uuid4()),
+        "timeEpoch": int(time.time() * 1000),
+        "http": {"method": method, "path": path, "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1", "userAgent": "t"},
+    }
+    if user is not None:
+        context["authorizer"] = {"jwt": {"claims": {"iss": ISSUER, "sub": user}, "scopes": None}}
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": urlencode(query or {}),
+        "headers": {"content-type": "application/json", "host": "api.example"} | dict(headers or {}),
+        "requestContext": context,
+        "isBase64Encoded": False,
+    }
+    if body is not None:
+        event["body"] = body if isinstance(body, str) else json.dumps(body)
+    return event
+
+
+def invoke(handler: Callable[[dict[str, Any], Any], dict[str, Any]], event: dict[str, Any], **context: Any) -> Answer:
+    """Call a handler as Lambda does."""
+    response = handler(event, LambdaContext(**context))
+    headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
+    body = response.get("body") or ""
+    return Answer(response["statusCode"], headers, json.loads(body) if body else None)

@@ -1,0 +1,275 @@
+"""The transitions of a turn, each on its own; `tests/taskchat/test_chat.py` runs them together."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from taskchat import turns
+from taskchat.database import Database
+from taskchat.errors import (
+    ConversationBusyError,
+    IdempotencyKeyReusedError,
+    NotFoundError,
+    TurnInProgressError,
+    TurnSupersededError,
+)
+from taskchat.models import Conversation, Message, Role, Turn, TurnStatus
+from taskchat.turns import AlreadyBegunError, AlreadyRecordedError, FinishedTurn, Lease, TurnRequest, Usage
+
+Request = Callable[..., TurnRequest]
+ANN = uuid.UUID(int=1)
+BOB = uuid.UUID(int=2)
+CALL = {
+    "id": "call_1",
+    "tool": "create_task",
+    "arguments": {},
+    "result": {"id": 1},
+    "timestamp": "2025-12-07T10:30:00Z",
+}
+
+
+def turn_request(key: str = "key", conversation_id: int | None = None, user_id: uuid.UUID = ANN) -> TurnRequest:
+    return TurnRequest(
+        turn_id=uuid.uuid4(),
+        user_id=user_id,
+        subject=str(user_id),
+        email=None,
+        idempotency_key=key,
+        request_hash=f"hash of {conversation_id}",
+        conversation_id=conversation_id,
+        message="Buy milk",
+        title="Buy milk",
+    )
+
+
+def begin(database: Database, request: TurnRequest, lease_seconds: float = 30) -> Lease:
+    return database.transaction(lambda session: turns.begin(session, request, turns.lease_end(lease_seconds)))
+
+
+def resume(database: Database, request: TurnRequest) -> Any:
+    return database.transaction(lambda session: turns.resume(session, request, turns.lease_end(30)))
+
+
+def record_step(database: Database, held: Lease, extended: Lease) -> None:
+    database.transaction(
+        lambda session: turns.record_step(
+            session, held, extended, content="", tool_calls=[CALL], usage=Usage("scripted", 10, 1)
+        )
+    )
+
+
+def finish(database: Database, held: Lease, extended: Lease) -> int:
+    return database.transaction(
+        lambda session: turns.finish(session, held, extended, content="Done.", usage=Usage("scripted", 20, 2))
+    )
+
+
+def interrupt(database: Database, held: Lease, status: TurnStatus = TurnStatus.INTERRUPTED) -> None:
+    database.transaction(lambda session: turns.interrupt(session, held, status, "the model failed"))
+
+
+def let_the_lease_run_out(database: Database, lease: Lease) -> Lease:
+    """Return the lease as the invocation that holds it would still know it, had the time passed."""
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    database.transaction(
+        lambda session: session.execute(update(Turn).where(col(Turn.id) == lease.turn_id).values(lease_expires_at=past))
+    )
+    return replace(lease, expires_at=past)
+
+
+def stored_turn(database: Database, turn_id: uuid.UUID) -> Turn:
+    return database.transaction(
+        lambda session: session.execute(select(Turn).where(col(Turn.id) == turn_id)).scalar_one()
+    )
+
+
+def stored_messages(database: Database) -> list[tuple[Role, str, Any]]:
+    rows = select(col(Message.role), col(Message.content), col(Message.tool_calls)).order_by(col(Message.id))
+    return [tuple(row) for row in database.transaction(lambda session: session.execute(rows).all())]
+
+
+def test_a_new_turn_makes_its_conversation_and_keeps_the_message(database: Database) -> None:
+    request = turn_request()
+    lease = begin(database, request)
+    turn = stored_turn(database, request.turn_id)
+    assert (turn.status, turn.attempt, turn.user_id) == (TurnStatus.RUNNING, 1, ANN)
+    assert turn.lease_expires_at == lease.expires_at
+    assert stored_messages(database) == [(Role.USER, "Buy milk", None)]
+    title = database.transaction(lambda session: session.execute(select(col(Conversation.title))).scalar_one())
+    assert title == "Buy milk"
+
+
+def test_a_conversation_of_somebody_else_is_not_found_and_nothing_is_written(database: Database) -> None:
+    lease = begin(database, turn_request())
+    finish(database, lease, lease.extended(30))
+    for conversation_id in (lease.conversation_id, 10**15):
+        with pytest.raises(NotFoundError, match=r"^There is no such conversation\.$"):
+            begin(database, turn_request("other", conversation_id, BOB))
+    assert len(stored_messages(database)) == 2
+
+
+def test_the_steps_and_the_reply_are_appended_and_their_cost_is_added_up(database: Database) -> None:
+    held = begin(database, turn_request())
+    extended = held.extended(30)
+    record_step(database, held, extended)
+    message_id = finish(database, extended, extended.extended(30))
+    turn = stored_turn(database, held.turn_id)
+    assert (turn.status, turn.model, turn.input_tokens, turn.output_tokens) == (TurnStatus.FINISHED, "scripted", 30, 3)
+    assert turn.finished_at is not None
+    assert stored_messages(database) == [
+        (Role.USER, "Buy milk", None),
+        (Role.ASSISTANT, "", [CALL]),
+        (Role.ASSISTANT, "Done.", None),
+    ]
+    replies = database.transaction(lambda session: turns.recorded(session, held))
+    assert replies[-1].message_id == message_id
+
+
+def test_finishing_touches_the_conversation(database: Database) -> None:
+    held = begin(database, turn_request())
+    updated_at = select(col(Conversation.updated_at))
+    before = database.transaction(lambda session: session.execute(updated_at).scalar_one())
+    finish(database, held, held.extended(30))
+    assert database.transaction(lambda session: session.execute(updated_at).scalar_one()) > before
+
+
+def test_a_key_cannot_be_begun_twice(database: Database) -> None:
+    begin(database, turn_request())
+    with pytest.raises(AlreadyBegunError):
+        begin(database, turn_request())
+    assert len(stored_messages(database)) == 1
+
+
+def test_the_same_key_of_another_person_is_another_turn(database: Database) -> None:
+    begin(database, turn_request(user_id=ANN))
+    begin(database, turn_request(user_id=BOB))
+    assert len(stored_messages(database)) == 2
+
+
+def test_a_conversation_has_one_running_turn(database: Database) -> None:
+    lease = begin(database, turn_request())
+    second = turn_request("second", lease.conversation_id)
+    with pytest.raises(AlreadyBegunError):
+        begin(database, second)
+    with pytest.raises(ConversationBusyError) as busy:
+        resume(database, second)
+    assert 1 <= busy.value.retry_after_seconds <= 30
+
+
+def test_a_finished_turn_is_found_with_all_its_replies(database: Database) -> None:
+    held = begin(database, turn_request())
+    extended = held.extended(30)
+    record_step(database, held, extended)
+    message_id = finish(database, extended, extended.extended(30))
+    found = resume(database, turn_request())
+    assert isinstance(found, FinishedTurn)
+    assert found.conversation_id == held.conversation_id
+    assert [reply.content for reply in found.replies] == ["", "Done."]
+    assert found.replies[-1].message_id == message_id
+
+
+def test_a_live_lease_is_respected(database: Database) -> None:
+    begin(database, turn_request())
+    with pytest.raises(TurnInProgressError) as in_progress:
+        resume(database, turn_request())
+    assert 1 <= in_progress.value.retry_after_seconds <= 30
+
+
+def test_a_begin_whose_answer_was_lost_is_taken_up_by_the_same_invocation(database: Database) -> None:
+    request = turn_request()
+    begin(database, request)
+    lease, steps = resume(database, request)
+    assert (lease.attempt, steps) == (2, [])
+
+
+@pytest.mark.parametrize("end", ["lease run out", TurnStatus.INTERRUPTED, TurnStatus.FAILED])
+def test_a_turn_that_stopped_goes_on_with_its_recorded_steps(database: Database, end: str) -> None:
+    held = begin(database, turn_request())
+    extended = held.extended(30)
+    record_step(database, held, extended)
+    if end == "lease run out":
+        let_the_lease_run_out(database, extended)
+    else:
+        interrupt(database, extended, TurnStatus(end))
+    lease, steps = resume(database, turn_request())
+    assert lease.attempt == 2
+    assert [step.tool_calls for step in steps] == [[CALL]]
+    finish(database, lease, lease.extended(30))
+    assert len(stored_messages(database)) == 3
+    assert stored_turn(database, lease.turn_id).error is None
+
+
+def test_a_key_with_another_request_is_refused(database: Database) -> None:
+    begin(database, turn_request())
+    with pytest.raises(IdempotencyKeyReusedError):
+        resume(database, replace(turn_request(), request_hash="another"))
+
+
+def test_a_stale_turn_is_abandoned_by_the_next_message_and_cannot_come_back(database: Database) -> None:
+    lease = begin(database, turn_request())
+    let_the_lease_run_out(database, lease)
+    second = turn_request("second", lease.conversation_id)
+    assert resume(database, second) is None
+    begin(database, second)
+    assert stored_turn(database, lease.turn_id).status is TurnStatus.ABANDONED
+    with pytest.raises(TurnSupersededError):
+        resume(database, turn_request())
+
+
+def test_an_interrupted_turn_is_superseded_by_a_newer_one(database: Database) -> None:
+    first = begin(database, turn_request())
+    interrupt(database, first)
+    second = begin(database, turn_request("second", first.conversation_id))
+    with pytest.raises(TurnSupersededError):
+        resume(database, turn_request())
+    finish(database, second, second.extended(30))
+    with pytest.raises(TurnSupersededError):
+        resume(database, turn_request())
+
+
+def test_whoever_lost_the_lease_writes_nothing(database: Database) -> None:
+    late = let_the_lease_run_out(database, begin(database, turn_request()))
+    lease, _ = resume(database, turn_request())
+    with pytest.raises(TurnSupersededError):
+        record_step(database, late, late.extended(30))
+    with pytest.raises(TurnSupersededError):
+        finish(database, late, late.extended(30))
+    interrupt(database, late)
+    assert len(stored_messages(database)) == 1
+    turn = stored_turn(database, lease.turn_id)
+    assert (turn.status, turn.attempt, turn.lease_expires_at) == (TurnStatus.RUNNING, 2, lease.expires_at)
+
+
+def test_a_write_repeated_after_its_answer_was_lost_is_recognised(database: Database) -> None:
+    held = begin(database, turn_request())
+    extended = held.extended(30)
+    record_step(database, held, extended)
+    with pytest.raises(AlreadyRecordedError):
+        record_step(database, held, extended)
+    last = extended.extended(30)
+    finish(database, extended, last)
+    with pytest.raises(AlreadyRecordedError):
+        finish(database, extended, last)
+    assert len(stored_messages(database)) == 3
+
+
+def test_a_turn_whose_conversation_was_deleted_is_superseded(database: Database) -> None:
+    lease = begin(database, turn_request())
+    gone = Conversation.__table__.delete()  # type: ignore[attr-defined]
+    database.transaction(lambda session: session.execute(gone))
+    with pytest.raises(TurnSupersededError):
+        record_step(database, lease, lease.extended(30))
+    with pytest.raises(TurnSupersededError):
+        finish(database, lease, lease.extended(30))
+    assert stored_messages(database) == []
+
+
+def test_a_lease_always_runs_out_later_than_the_one_before(database: Database) -> None:
+    lease = begin(database, turn_request(), lease_seconds=60)
+    assert lease.extended(0).expires_at > lease.expires_at
