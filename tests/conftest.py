@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url
-from sqlmodel import SQLModel
-from taskchat import models  # noqa: F401 - fills the metadata
-from taskchat.database import Database, driver_url
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, make_url
 
+from migrations.transaction import Limits, migration_transaction
+from taskchat.database import Database, driver_url
 from tests.support.postgres import postgres_database, postgres_server
 
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 SQLITE_FILE = "task%chat.sqlite3"
 """A `%` in the name, so that SQLite's URL too shows whether it survives."""
 
@@ -109,6 +111,7 @@ def _text(url: URL) -> str:
 
 
 def _migrate(url: URL) -> None:
-    engine = create_engine(driver_url(_text(url)))
-    SQLModel.metadata.create_all(engine)
-    engine.dispose()
+    with migration_transaction(driver_url(_text(url)), Limits()) as connection:
+        configuration = Config(attributes={"connection": connection})
+        configuration.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        command.upgrade(configuration, "head")
