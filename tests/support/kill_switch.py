@@ -51,6 +51,7 @@ class KillSwitch:
 
 def process_dies(switch: KillSwitch, dbapi_connection: Any) -> None:
     """End the work as if the process were gone: what is open is lost, and nothing is cleaned up afterwards."""
+    dbapi_connection.rollback()  # SQLite keeps its lock for a closed connection with rows left to read
     dbapi_connection.close()
     switch.point += 1  # whoever tries to go on dies again
     raise Killed
