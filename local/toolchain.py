@@ -22,7 +22,9 @@ TOOLS = ROOT / ".local"
 UV_VERSION = "0.13.9"
 RUNTIME = "3.13"
 """The Python of the deployed functions, as in `template.yaml`."""
-OLDEST = (3, 11)
+
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this may have an older one
+    sys.exit("taskchat: this python3 is older than 3.11; name a newer one: make PYTHON=python3.13 ...")
 
 
 class ToolchainError(Exception):
@@ -63,7 +65,7 @@ def interpreter_or_install(version: str) -> str:
 
 def make_environment() -> None:
     """Make or refresh `.venv` from the lock, with the runtime's Python where one works, else this one."""
-    python = interpreter(RUNTIME) or (sys.executable if sys.version_info >= OLDEST else ">=3.11")
+    python = interpreter(RUNTIME) or sys.executable
     print("taskchat: making the environment in .venv", file=sys.stderr)
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run([uv(), "sync", "--frozen", "--quiet", "--python", python], cwd=ROOT, check=True, env=environment)

@@ -1,0 +1,102 @@
+"""Build one function or layer for Lambda into the folder that SAM names; the Makefiles beside the code call it.
+
+`python3 -m local.build dependencies|taskchat|chat|conversations|migrate FOLDER`, from the root of the repository.
+
+Everything is shipped with bytecode, since Lambda's disk is read-only and every cold start would compile it
+again. The bytecode is `unchecked-hash` (PEP 552), for SAM's zip sets the time of every file to 1980 and Python
+would take bytecode with time stamps for stale. The sources stay beside it, for tracebacks.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.toolchain import ROOT, RUNTIME, ToolchainError, interpreter_or_install, uv
+
+PLATFORM = "x86_64-manylinux_2_28"
+"""The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
+NOT_SHIPPED = ("bin", ".lock", "*.dist-info/RECORD", "*.dist-info/REQUESTED", "*.dist-info/INSTALLER")
+
+
+def build(part: str, artifacts: Path) -> None:
+    """Build a layer (`dependencies`, `taskchat`) or the function of this name."""
+    if part == "dependencies":
+        _install(_requirements("--no-default-groups"), artifacts / "python")
+        _compile(artifacts, deployed_at="/opt")
+    elif part == "taskchat":
+        _copy("layers/taskchat/taskchat", artifacts / "python" / "taskchat")
+        _compile(artifacts, deployed_at="/opt")
+    else:
+        _build_function(part, artifacts)
+
+
+def _build_function(name: str, artifacts: Path) -> None:
+    if _has_group(name):
+        in_layer = [f"--no-emit-package={package}" for package in _packages(_requirements("--no-default-groups"))]
+        _install(_requirements("--only-group", name, *in_layer), artifacts)
+    _copy(f"functions/{name}", artifacts / "functions" / name)
+    if name == "migrate":
+        _copy("migrations", artifacts / "migrations")
+    _compile(artifacts, deployed_at="/var/task")
+
+
+def _has_group(name: str) -> bool:
+    return name in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+
+
+def _requirements(*selection: str) -> str:
+    """Return what the lock holds for this selection, each package with its hashes."""
+    plain = ["--no-emit-project", "--no-annotate", "--no-header", "--quiet"]
+    command = [str(uv()), "export", "--frozen", *plain, *selection]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _packages(requirements: str) -> list[str]:
+    return [line.partition("==")[0] for line in requirements.splitlines() if "==" in line]
+
+
+def _install(requirements: str, target: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(requirements)
+        file.flush()
+        for_lambda = ["--python-version", _runtime(), "--python-platform", PLATFORM, "--only-binary", ":all:"]
+        # Hard links would tie the artifact to uv's cache: whoever changes the one would change the other.
+        whole = ["--require-hashes", "--no-deps", "--link-mode", "copy", "--target", str(target), "-r", file.name]
+        subprocess.run([str(uv()), "pip", "install", "--quiet", *for_lambda, *whole], cwd=ROOT, check=True)
+    for pattern in NOT_SHIPPED:
+        for path in target.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _copy(source: str, target: Path) -> None:
+    left_out = shutil.ignore_patterns("__pycache__", "Makefile", "*.mako")
+    shutil.copytree(ROOT / source, target, ignore=left_out, dirs_exist_ok=True)
+
+
+def _compile(artifacts: Path, *, deployed_at: str) -> None:
+    python = interpreter_or_install(_runtime())
+    names = ["-s", str(artifacts), "-p", deployed_at]
+    command = [python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", *names]
+    subprocess.run([*command, str(artifacts)], check=True)
+
+
+def _runtime() -> str:
+    return os.environ.get("LAMBDA_PYTHON", RUNTIME)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Build the part that the arguments name."""
+    part, folder = arguments
+    try:
+        build(part, Path(folder).resolve())
+    except (ToolchainError, subprocess.CalledProcessError) as error:
+        sys.exit(f"taskchat: cannot build {part}: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
