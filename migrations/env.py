@@ -35,6 +35,7 @@ def _run_offline() -> None:
         dialect_opts={"paramstyle": "named"},
         literal_binds=True,
         transactional_ddl=True,
+        on_version_apply=context.config.attributes.get("on_version_apply"),
         target_metadata=SQLModel.metadata,
     )
     with context.begin_transaction():

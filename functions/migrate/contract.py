@@ -1,0 +1,90 @@
+"""What has to stand in the database, by name, whatever the models and the migrations say today."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Columns = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its columns, and what is built on them."""
+
+    required: Columns
+    """Columns that are never null."""
+    optional: Columns = ()
+    indexes: Mapping[str, Columns] = field(default_factory=dict)
+    unique: Sequence[Columns] = ()
+    """What the database refuses to hold twice."""
+    unique_where: Mapping[str, str] = field(default_factory=dict)
+    """Of the indexes, those that are unique among some rows, and a word of the condition."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Columns that refer to another table, and go with what they refer to."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """Columns that the server fills in, and a word of the value."""
+    triggers: Mapping[str, Columns] = field(default_factory=dict)
+    """By the database's kind, the triggers that have to be there and switched on."""
+
+
+TABLES: Mapping[str, Table] = {
+    "users": Table(
+        required=("id", "subject", "created_at"),
+        optional=("email",),
+        unique=[("subject",)],
+        defaults={"created_at": ""},
+    ),
+    "tasks": Table(
+        required=("id", "user_id", "title", "priority", "completed", "created_at", "updated_at"),
+        optional=("description", "due_at", "completed_at"),
+        references={"user_id": "users"},
+        defaults={"priority": "normal", "completed": "", "created_at": "", "updated_at": ""},
+    ),
+    "conversations": Table(
+        required=("id", "user_id", "created_at", "updated_at"),
+        optional=("title",),
+        indexes={
+            "ix_conversations_user_id": ("user_id",),
+            "ix_conversations_updated_at": ("updated_at",),
+            "ix_conversations_user_id_updated_at_id": ("user_id", "updated_at", "id"),
+        },
+        references={"user_id": "users"},
+        defaults={"created_at": "", "updated_at": ""},
+    ),
+    "messages": Table(
+        required=("id", "conversation_id", "role", "content", "created_at"),
+        optional=("turn_id", "tool_calls"),
+        indexes={
+            "ix_messages_conversation_id": ("conversation_id",),
+            "idx_messages_conversation_created": ("conversation_id", "created_at"),
+        },
+        references={"conversation_id": "conversations", "turn_id": "turns"},
+        defaults={"created_at": ""},
+        triggers={
+            "postgresql": ("messages_append_only", "messages_append_only_truncate"),
+            "sqlite": (
+                "messages_append_only_delete",
+                "messages_append_only_replace",
+                "messages_append_only_update",
+            ),
+        },
+    ),
+    "turns": Table(
+        required=(
+            "id",
+            "user_id",
+            "conversation_id",
+            "idempotency_key",
+            "request_hash",
+            "status",
+            "attempt",
+            "lease_expires_at",
+            "created_at",
+        ),
+        optional=("error", "model", "input_tokens", "output_tokens", "finished_at"),
+        indexes={"uq_turns_conversation_id_running": ("conversation_id",)},
+        unique=[("user_id", "idempotency_key")],
+        unique_where={"uq_turns_conversation_id_running": "running"},
+        references={"user_id": "users", "conversation_id": "conversations"},
+        defaults={"created_at": ""},
+    ),
+}

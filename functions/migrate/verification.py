@@ -1,0 +1,93 @@
+"""Whether the database is what the contract says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Inspector, inspect, text
+
+from functions.migrate.contract import TABLES, Table
+from functions.migrate.errors import SchemaMismatchError
+
+_TRIGGERS = {
+    # Neither switched off, nor kept for replicas alone.
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(:table) AND tgenabled IN ('O', 'A')",
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table",
+}
+
+
+def verify(connection: Connection) -> dict[str, list[str]]:
+    """Return the names that were found to stand as they should.
+
+    Raises:
+        SchemaMismatchError: something is missing or different; the message lists all of it.
+    """
+    inspector = inspect(connection)
+    faults: list[str] = []
+    for name, table in TABLES.items():
+        if inspector.has_table(name):
+            faults += (f"{name}: {fault}" for fault in _faults(connection, inspector, name, table))
+        else:
+            faults.append(f"{name}: the table is missing")
+    if faults:
+        raise SchemaMismatchError("; ".join(faults))
+    return {
+        "tables": list(TABLES),
+        "indexes": [index for table in TABLES.values() for index in table.indexes],
+        "triggers": [
+            trigger for table in TABLES.values() for trigger in table.triggers.get(connection.dialect.name, ())
+        ],
+    }
+
+
+def _faults(connection: Connection, inspector: Inspector, name: str, table: Table) -> Iterator[str]:
+    yield from _faults_of_columns(inspector, name, table)
+    yield from _faults_of_indexes(inspector, name, table)
+    yield from _faults_of_references(inspector, name, table)
+    dialect = connection.dialect.name
+    triggers = set(connection.execute(text(_TRIGGERS[dialect]), {"table": name}).scalars())
+    for trigger in table.triggers.get(dialect, ()):
+        if trigger not in triggers:
+            yield f"trigger {trigger} is missing or switched off"
+
+
+def _faults_of_columns(inspector: Inspector, name: str, table: Table) -> Iterator[str]:
+    found = {column["name"]: column for column in inspector.get_columns(name)}
+    for column in (*table.required, *table.optional):
+        if column not in found:
+            yield f"column {column} is missing"
+        elif found[column]["nullable"] is not (column in table.optional):
+            yield f"column {column} must {'' if column in table.optional else 'not '}be null"
+        elif column in table.defaults and table.defaults[column] not in (found[column]["default"] or "\0"):
+            yield f"column {column} lacks its server default"
+
+
+def _faults_of_indexes(inspector: Inspector, name: str, table: Table) -> Iterator[str]:
+    found = {str(index["name"]): index for index in inspector.get_indexes(name)}
+    for index, columns in table.indexes.items():
+        if index not in found:
+            yield f"index {index} is missing"
+        elif tuple(found[index]["column_names"]) != columns:
+            yield f"index {index} must be on {', '.join(columns)}"
+        elif table.unique_where.get(index, "") not in _condition(found[index]):
+            yield f"index {index} must be unique where the row is {table.unique_where[index]}"
+    unique = {tuple(constraint["column_names"]) for constraint in inspector.get_unique_constraints(name)}
+    for columns in table.unique:
+        if columns not in unique:
+            yield f"{', '.join(columns)} must be unique"
+
+
+def _condition(index: Any) -> str:
+    """Return the condition of a unique index, or nothing where it is not unique."""
+    options = index.get("dialect_options", {})
+    where = options.get("postgresql_where", options.get("sqlite_where", ""))
+    return str(where) if index["unique"] else ""
+
+
+def _faults_of_references(inspector: Inspector, name: str, table: Table) -> Iterator[str]:
+    found = {
+        key["constrained_columns"][0]: (key["referred_table"], key.get("options", {}).get("ondelete"))
+        for key in inspector.get_foreign_keys(name)
+    }
+    for column, target in table.references.items():
+        if found.get(column) != (target, "CASCADE"):
+            yield f"column {column} must refer to {target}, and go with it"
