@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Response
 from pydantic import BaseModel, Field
@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import Database
 from taskchat.http import (
+    IDEMPOTENCY_KEY_HEADER,
     Body,
     Id,
     IdempotencyKeyDep,
@@ -21,6 +22,9 @@ from taskchat.http import (
     lambda_handler,
 )
 from taskchat.settings import settings
+
+if TYPE_CHECKING:
+    from taskchat.agent.chat_completions import ChatCompletionsModel
 
 app = create_app()
 
@@ -43,20 +47,35 @@ class ChatAnswer(BaseModel):
 
 
 @lru_cache(maxsize=1)
-def chat() -> Chat:
-    """Return the chat of this process, with its kept connections."""
-    # The SDK takes as long to import as all the rest: what answers without a model does not wait for it.
+def database() -> Database:
+    """Return this process's database, which keeps one connection."""
+    return Database(settings().resolve_database_url, deadline_seconds=settings().database_deadline_seconds)
+
+
+@lru_cache(maxsize=1)
+def model() -> "ChatCompletionsModel":
+    """Return this process's model, which keeps its connection to the provider."""
+    # The SDK takes as long to import as all the rest: what is answered without a model does not wait for it.
     from taskchat.agent.chat_completions import ChatCompletionsModel  # noqa: PLC0415
 
-    known = settings()
-    database = Database(known.resolve_database_url, deadline_seconds=known.database_deadline_seconds)
-    model = ChatCompletionsModel(
-        api_key=known.resolve_openai_api_key, base_url=known.openai_base_url, model=known.openai_model
+    return ChatCompletionsModel(
+        api_key=settings().resolve_openai_api_key, base_url=settings().openai_base_url, model=settings().openai_model
     )
-    return Chat(database.transaction, model, known.model_timeout_seconds, known.history_messages, known.history_tokens)
 
 
-# Not a coroutine that waits: an instance serves one invocation at a time, and a thread would only add its cost.
+def chat() -> Chat:
+    """Return the chat over both."""
+    known = settings()
+    return Chat(
+        database().transaction,
+        model(),
+        known.model_timeout_seconds,
+        known.history_messages,
+        known.history_tokens,
+    )
+
+
+# A coroutine that blocks: an instance serves one invocation at a time, so a thread would be nothing but its cost.
 @app.post("/chat")
 async def post_chat(
     *,
@@ -79,7 +98,7 @@ async def post_chat(
         ),
         seconds_left,
     )
-    response.headers["Idempotency-Key"] = idempotency_key
+    response.headers[IDEMPOTENCY_KEY_HEADER] = idempotency_key
     if reply.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return ChatAnswer(

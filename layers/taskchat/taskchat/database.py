@@ -96,9 +96,15 @@ def _is_passing(error: DBAPIError | PoolTimeoutError) -> bool:
 
 
 def _create_engine(url: URL, deadline_seconds: float) -> Engine:
-    pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": deadline_seconds}
+    # hide_parameters: what people write must not get into a log by way of an error.
+    shared: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": 1,
+        "max_overflow": 0,
+        "pool_timeout": deadline_seconds,
+    }
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, **pool)
+        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, **shared)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -113,7 +119,7 @@ def _create_engine(url: URL, deadline_seconds: float) -> Engine:
             "keepalives_count": 2,
         },
         use_native_hstore=False,
-        **pool,
+        **shared,
     )
 
 

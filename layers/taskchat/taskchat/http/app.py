@@ -1,5 +1,6 @@
 """The FastAPI app that every function starts from, and the Lambda handler around it."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from taskchat.http.logs import logger
 
 LARGEST_BODY_BYTES = 128 * 1024
 """8,000 characters, each escaped as JSON allows, take 96,000 bytes."""
+
+_event_loop = asyncio.new_event_loop()
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -32,7 +35,9 @@ def create_app() -> FastAPI:
 
 def lambda_handler(app: FastAPI) -> Handler:
     """Return the function that Lambda calls with an HTTP API event (payload format 2.0)."""
-    adapter = Mangum(app, lifespan="off")
+    # Mangum runs the app in the thread's current loop, and Python no longer makes one by itself.
+    asyncio.set_event_loop(_event_loop)
+    adapter = Mangum(app, lifespan="off", text_mime_types=["application/json", problems.PROBLEM_MEDIA_TYPE])
 
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

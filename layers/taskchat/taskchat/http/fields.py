@@ -5,27 +5,29 @@ from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from taskchat.text import is_storable
 
 _TIME_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _LONGEST_TIME_ZONE_CHARACTERS = 64
+_UNKNOWN_TIME_ZONE = PydanticCustomError("time_zone", "Give the name of an IANA time zone, such as Europe/Berlin")
 
 
 def _check_storable(text: str) -> str:
     if not is_storable(text):
-        raise ValueError("NUL characters cannot be stored")
+        raise PydanticCustomError("storable", "NUL characters cannot be stored")
     return text
 
 
 def _time_zone(name: object) -> ZoneInfo:
     if not isinstance(name, str) or len(name) > _LONGEST_TIME_ZONE_CHARACTERS or not _TIME_ZONE.fullmatch(name):
-        raise ValueError("give the name of an IANA time zone, such as Europe/Berlin")
+        raise _UNKNOWN_TIME_ZONE
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         # OSError: the name is that of a folder of zones, such as Europe.
-        raise ValueError("this time zone is not known; give an IANA name, such as Europe/Berlin") from None
+        raise _UNKNOWN_TIME_ZONE from None
 
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]

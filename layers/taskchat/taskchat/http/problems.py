@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from taskchat import errors
 from taskchat.http.logs import logger
 
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 METRICS_NAMESPACE = "Taskchat"
 INTERNAL_ERRORS_METRIC = "InternalErrors"
 
@@ -81,7 +82,7 @@ def problem(
         extra["Retry-After"] = str(retry_after_seconds)
     # What a dependency set on the response, such as the idempotency key, has to reach the client of a failure, too.
     extra |= getattr(request.state, "response_headers", {})
-    return JSONResponse(document, kind.status, extra, media_type="application/problem+json")
+    return JSONResponse(document, kind.status, extra, media_type=PROBLEM_MEDIA_TYPE)
 
 
 def _on_taskchat_error(request: Request, error: errors.TaskchatError) -> JSONResponse:

@@ -1,0 +1,204 @@
+"""POST /chat, from event to response."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from functions.chat import app as chat_app
+from taskchat.models import Conversation, Message, Task, Turn
+from tests.functions.conftest import Post
+from tests.support.lambda_events import http_event, invoke
+from tests.support.scripted_model import ScriptedModel, calls, hangs_up, says
+
+BUY_GROCERIES = {"message": "Add a task to buy groceries", "timezone": "Europe/Berlin"}
+
+
+def count(table: type) -> int:
+    return chat_app.database().transaction(
+        lambda session: session.execute(select(func.count()).select_from(table)).scalar_one()
+    )
+
+
+def assert_problem(answer: Any, status: int, code: str) -> None:
+    assert (answer.status, answer.body["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "code", "request_id"} <= answer.body.keys()
+    assert answer.body["status"] == status
+    assert "Traceback" not in json.dumps(answer.body)
+
+
+def test_a_message_is_answered_with_what_was_done(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(calls(("create_task", {"title": "Buy groceries", "priority": "high"})), says("Added."))
+    answer = post_chat(BUY_GROCERIES)
+    assert answer.status == 200
+    assert answer.body.keys() == {"conversation_id", "message_id", "response", "tool_calls"}
+    assert answer.body["response"] == "Added."
+    (call,) = answer.body["tool_calls"]
+    assert (call["id"], call["tool"], call["result"]["created"]) == ("call_1", "create_task", True)
+    assert call["arguments"] == {"title": "Buy groceries", "priority": "high"}
+    assert call["timestamp"].endswith("Z")
+    assert (count(Task), count(Message)) == (1, 3)
+
+
+def test_the_model_is_told_who_it_is_what_time_it_is_and_what_was_said(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(calls(("list_tasks", {})), says("None yet."), says("Still none."))
+    conversation_id = post_chat({"message": "My tasks?"}).body["conversation_id"]
+    post_chat({"message": " And now? ", "conversation_id": conversation_id, "timezone": "Asia/Tokyo"})
+    system, *rest = scripted_model.requests[-1].messages
+    assert system["role"] == "system"
+    assert "+09:00 (Asia/Tokyo)" in system["content"]
+    assert [message["role"] for message in rest] == ["user", "assistant", "tool", "assistant", "user"]
+    assert rest[1]["tool_calls"][0]["id"] == rest[2]["tool_call_id"]
+    assert rest[-1]["content"] == "And now?"
+    assert "create_task" in scripted_model.requests[-1].tool_names
+
+
+def test_the_same_key_replays_the_answer_without_the_model(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(calls(("create_task", {"title": "Milk"})), says("Added."))
+    first = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": "k-1"})
+    second = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": "k-1"})
+    assert second.body == first.body
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+    assert len(scripted_model.requests) == 2
+    assert count(Task) == 1
+
+
+def test_a_key_is_made_where_none_was_sent_and_returned_with_a_failure_too(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(hangs_up(), hangs_up(), says("Hello."))
+    failure = post_chat(BUY_GROCERIES)
+    assert_problem(failure, 502, "model-failed")
+    success = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": failure.headers["idempotency-key"]})
+    assert (success.status, success.body["response"]) == (200, "Hello.")
+    assert success.headers["idempotency-key"] == failure.headers["idempotency-key"]
+    assert count(Message) == 2
+
+
+def test_the_same_key_with_another_body_is_refused(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("Hello."))
+    post_chat({"message": "Hello"}, headers={"Idempotency-Key": "k"})
+    assert_problem(post_chat({"message": "Bye"}, headers={"Idempotency-Key": "k"}), 422, "idempotency-key-reused")
+
+
+def test_a_new_conversation_takes_its_title_from_the_message(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("Hello."))
+    post_chat({"message": f"  Plan\n the {'long ' * 100}weekend"})
+    title = chat_app.database().transaction(lambda session: session.execute(select(Conversation.title)).scalar_one())
+    assert title.startswith("Plan the long long")
+    assert len(title) == 200
+
+
+def test_whoever_is_not_signed_in_is_turned_away(post_chat: Post) -> None:
+    assert_problem(post_chat(BUY_GROCERIES, user=None), 401, "unauthenticated")
+    assert count(Turn) == 0
+
+
+def test_a_conversation_of_somebody_else_does_not_exist(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("Hello."))
+    conversation_id = post_chat(BUY_GROCERIES, user="ann").body["conversation_id"]
+    foreign = post_chat({"message": "Hi", "conversation_id": conversation_id}, user="bob")
+    absent = post_chat({"message": "Hi", "conversation_id": 10**12}, user="bob")
+    assert_problem(foreign, 404, "not-found")
+    assert foreign.body | {"request_id": ""} == absent.body | {"request_id": ""}
+    assert (count(Turn), count(Message)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "body.message"),
+        ({"message": None}, "body.message"),
+        ({"message": 7}, "body.message"),
+        ({"message": ["Hi"]}, "body.message"),
+        ({"message": ""}, "body.message"),
+        ({"message": " \n\t "}, "body.message"),
+        ({"message": "x" * 8_001}, "body.message"),
+        ({"message": "a\x00b"}, "body.message"),
+        ({"message": "\ud800"}, "body.message"),
+        ({"message": "Hi", "conversation_id": True}, "body.conversation_id"),
+        ({"message": "Hi", "conversation_id": "7"}, "body.conversation_id"),
+        ({"message": "Hi", "conversation_id": 7.5}, "body.conversation_id"),
+        ({"message": "Hi", "conversation_id": 0}, "body.conversation_id"),
+        ({"message": "Hi", "conversation_id": -1}, "body.conversation_id"),
+        ({"message": "Hi", "conversation_id": 2**63}, "body.conversation_id"),
+        ({"message": "Hi", "conversation_id": 10**400}, "body.conversation_id"),
+        ({"message": "Hi", "timezone": "Mars/Olympus"}, "body.timezone"),
+        ({"message": "Hi", "timezone": "Europe"}, "body.timezone"),
+        ({"message": "Hi", "timezone": "../../etc/passwd"}, "body.timezone"),
+        ({"message": "Hi", "timezone": "a\x00"}, "body.timezone"),
+        ({"message": "Hi", "timezone": ""}, "body.timezone"),
+        ({"message": "Hi", "timezone": None}, "body.timezone"),
+        ({"message": "Hi", "timezone": 1}, "body.timezone"),
+        ({"message": "Hi", "user_id": "bob"}, "body.user_id"),
+        ({"message": "Hi", "\ud800": 1}, "body"),
+        ([], "body"),
+        ("null", "body"),
+        ("7", "body"),
+        ("not JSON", "body"),
+        ('{"message": "Hi"', "body"),
+        ("[" * 50_000, "body"),
+        (None, "body"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_does_not_fit_is_named_and_nothing_is_written(
+    post_chat: Post, scripted_model: ScriptedModel, body: object, field: str
+) -> None:
+    answer = post_chat(body)
+    assert_problem(answer, 422, "invalid-request")
+    assert any(fault["field"].startswith(field) for fault in answer.body.get("fields", [{"field": "body"}]))
+    assert (count(Turn), count(Message), count(Conversation)) == (0, 0, 0)
+    assert scripted_model.requests == []
+
+
+def test_a_message_of_8000_characters_and_a_zone_of_any_form_are_fine(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(says("Long."))
+    message = "\N{GRINNING FACE}" * 8_000
+    answer = post_chat({"message": f" {message} ", "timezone": "America/Argentina/Buenos_Aires"})
+    assert answer.status == 200
+    assert scripted_model.requests[0].messages[-1]["content"] == message
+
+
+def test_a_body_of_a_megabyte_is_too_large(post_chat: Post) -> None:
+    assert_problem(post_chat({"message": "x" * 1_000_000}), 413, "too-large")
+
+
+def test_a_body_that_is_not_utf_8_is_not_valid(chat_handler: Callable[..., Any]) -> None:
+    event = http_event("POST", "/chat", body="/w==") | {"isBase64Encoded": True}
+    assert_problem(invoke(chat_handler, event), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "with space", "tab\t", "\N{SNOWMAN}", "a\x00"])
+def test_an_idempotency_key_of_another_form_is_refused(post_chat: Post, key: str) -> None:
+    answer = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": key})
+    assert_problem(answer, 422, "invalid-request")
+    assert answer.body["fields"][0]["field"] == "header.Idempotency-Key"
+    assert count(Turn) == 0
+
+
+@pytest.mark.parametrize("key", ["x", "!" * 255, "~#{}"])
+def test_an_idempotency_key_of_visible_characters_is_taken(
+    post_chat: Post, scripted_model: ScriptedModel, key: str
+) -> None:
+    scripted_model.script(says("Hello."))
+    answer = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": key})
+    assert (answer.status, answer.headers["idempotency-key"]) == (200, key)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/chat", 405, "method-not-allowed"), ("GET", "/docs", 404, "not-found"), ("POST", "/", 404, "not-found")],
+)
+def test_another_route_or_method_gets_a_problem(
+    chat_handler: Callable[..., Any], method: str, path: str, status: int, code: str
+) -> None:
+    assert_problem(invoke(chat_handler, http_event(method, path)), status, code)

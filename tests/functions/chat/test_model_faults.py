@@ -1,0 +1,274 @@
+"""Whatever the model does: the person's message is kept, no tool runs twice, and the same request goes on."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from functions.chat import app as chat_app
+from taskchat.models import Message, Role, Task, Turn, TurnStatus
+from tests.functions.conftest import Post
+from tests.support.lambda_events import Answer
+from tests.support.scripted_model import (
+    Completion,
+    ScriptedModel,
+    calls,
+    drips,
+    empty,
+    hangs,
+    hangs_up,
+    raw,
+    refuses,
+    says,
+    status,
+)
+
+KEY = {"Idempotency-Key": "the-key"}
+MILK = calls(("create_task", {"title": "Milk"}))
+NOT_A_COMPLETION = [
+    b"",
+    b"<html>Bad gateway</html>",
+    b"{",
+    b"null",
+    b"[]",
+    b"{}",
+    b'{"choices": []}',
+    b'{"choices": null}',
+    b'{"choices": [null]}',
+    b'{"choices": [{"message": null}]}',
+    b'{"choices": [{"message": {"content": 7}}]}',
+    b'{"choices": [{"message": {"tool_calls": [{"function": null}]}}]}',
+    b'{"choices": [{"message": {"tool_calls": "create_task"}}]}',
+    b'{"choices": [{"message": {"content": "\xff"}}]}',
+    b"[" * 100_000,
+    b'{"choices": [{"message": {"content": "' + b"x" * 1_100_000 + b'"}}]}',
+]
+
+
+def tell(post_chat: Post, **context: Any) -> Answer:
+    return post_chat({"message": "Add milk"}, headers=KEY, **context)
+
+
+def read(statement: Any) -> Any:
+    return chat_app.database().transaction(lambda session: session.execute(statement).scalars().all())
+
+
+def assert_kept_and_still_free(expected_status: TurnStatus) -> None:
+    assert read(select(Message.content).where(Message.role == Role.USER)) == ["Add milk"]
+    assert read(select(Turn.status)) == [expected_status]
+
+
+def assert_goes_on(post_chat: Post, scripted_model: ScriptedModel, *answers: Completion) -> None:
+    scripted_model.script(*answers)
+    answer = tell(post_chat)
+    assert (answer.status, answer.body["response"]) == (200, "Added.")
+    assert read(select(Task.title)) == ["Milk"]
+    assert read(select(Message.content).where(Message.role == Role.USER)) == ["Add milk"]
+    assert read(select(Turn.status)) == [TurnStatus.FINISHED]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "code", "turn_status"),
+    [
+        (status(401), 502, "model-failed", TurnStatus.FAILED),
+        (status(403), 502, "model-failed", TurnStatus.FAILED),
+        (status(404), 502, "model-failed", TurnStatus.FAILED),
+        (status(400), 502, "model-failed", TurnStatus.FAILED),
+        (status(422), 502, "model-failed", TurnStatus.FAILED),
+        (status(429), 429, "model-rate-limited", TurnStatus.INTERRUPTED),
+        (status(500), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (status(503), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (status(599, body="nonsense"), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (hangs_up(), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (empty(), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (says("   "), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (says("", finish_reason="length"), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (
+            calls(("create_task", '{"title": "Mi'), finish_reason="length"),
+            502,
+            "model-failed",
+            TurnStatus.INTERRUPTED,
+        ),
+        *[(raw(body), 502, "model-failed", TurnStatus.INTERRUPTED) for body in NOT_A_COMPLETION],
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+@pytest.mark.parametrize("steps", [[], [MILK]], ids=["at once", "after a step"])
+def test_a_fault_is_a_problem_and_the_same_request_goes_on(
+    post_chat: Post,
+    scripted_model: ScriptedModel,
+    steps: list[Completion],
+    fault: Any,
+    expected: int,
+    code: str,
+    turn_status: TurnStatus,
+) -> None:
+    is_tried_twice = turn_status is TurnStatus.INTERRUPTED and expected != 429
+    scripted_model.script(*steps, *[fault] * (2 if is_tried_twice else 1))
+    answer = tell(post_chat)
+    assert (answer.status, answer.body["code"]) == (expected, code)
+    assert "Traceback" not in json.dumps(answer.body)
+    assert scripted_model.unused == 0
+    assert_kept_and_still_free(turn_status)
+    assert_goes_on(post_chat, scripted_model, *([] if steps else [MILK]), says("Added."))
+
+
+def test_one_passing_fault_is_not_noticed(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(status(500), MILK, hangs_up(), says("Added."))
+    assert tell(post_chat).status == 200
+    assert read(select(Task.title)) == ["Milk"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "retry_after"),
+    [
+        ({"Retry-After": "7"}, "7"),
+        ({}, "5"),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, "5"),
+        ({"Retry-After": "-3"}, "5"),
+        ({"Retry-After": "0"}, "1"),
+        ({"Retry-After": "9" * 400}, "3600"),
+    ],
+)
+def test_the_provider_s_delay_is_handed_on(
+    post_chat: Post, scripted_model: ScriptedModel, headers: dict[str, str], retry_after: str
+) -> None:
+    scripted_model.script(status(429, headers=headers))
+    answer = tell(post_chat)
+    assert (answer.status, answer.headers["retry-after"]) == (429, retry_after)
+
+
+@pytest.mark.parametrize("fault", [hangs(), drips(b" " * 10_000, seconds_between=0.05)], ids=["silence", "a slow body"])
+def test_a_model_that_takes_too_long_interrupts_the_turn(
+    post_chat: Post, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    monkeypatch.setenv("MODEL_TIMEOUT_SECONDS", "3.2")
+    scripted_model.script(MILK, fault)
+    answer = tell(post_chat)
+    assert (answer.status, answer.body["code"]) == (503, "turn-interrupted")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert_kept_and_still_free(TurnStatus.INTERRUPTED)
+    assert_goes_on(post_chat, scripted_model, says("Added."))
+
+
+def test_a_turn_stops_between_steps_when_the_invocation_s_time_is_up(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(MILK)
+    answer = tell(post_chat, remaining_ms=lambda: 4_000 if scripted_model.requests else 29_000)
+    assert (answer.status, answer.body["code"], answer.headers["retry-after"]) == (503, "turn-interrupted", "1")
+    assert_kept_and_still_free(TurnStatus.INTERRUPTED)
+    assert_goes_on(post_chat, scripted_model, says("Added."))
+
+
+def test_a_provider_that_refuses_connections_is_a_model_that_failed(
+    post_chat: Post, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{closed_port}/v1")
+    assert tell(post_chat).body["code"] == "model-failed"
+    assert_kept_and_still_free(TurnStatus.INTERRUPTED)
+    assert scripted_model.requests == []
+
+
+def test_a_refusal_is_an_answer(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(refuses("I will not do that."))
+    assert tell(post_chat).body["response"] == "I will not do that."
+
+
+def test_a_filtered_answer_is_an_answer(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("", finish_reason="content_filter"))
+    assert tell(post_chat).body["response"] == "I cannot help with that."
+
+
+def test_an_answer_that_was_cut_off_says_so(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("You have these ta", finish_reason="length"))
+    assert tell(post_chat).body["response"] == "You have these ta\n\n(The answer was cut off here.)"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("send_email", {"to": "ann"}, "unknown-tool"),
+        ("", {}, "unknown-tool"),
+        ("bad name; \x00", {}, "unknown-tool"),
+        ("x" * 300, {}, "unknown-tool"),
+        ("create_task", "not JSON", "invalid-arguments"),
+        ("create_task", "[]", "invalid-arguments"),
+        ("create_task", '{"title": NaN}', "invalid-arguments"),
+        ("create_task", '{"title": 1e999}', "invalid-arguments"),
+        ("create_task", '{"a":' * 5_000 + "1" + "}" * 5_000, "invalid-arguments"),
+        ("create_task", {}, "invalid-arguments"),
+        ("create_task", {"title": "Milk", "user_id": "bob"}, "invalid-arguments"),
+        ("create_task", {"title": "x" * 201}, "invalid-arguments"),
+        ("create_task", {"\x00": "a\x00b"}, "invalid-arguments"),
+        ("complete_task", {"task_id": 2**70}, "invalid-arguments"),
+        ("complete_task", {"task_id": 10**12}, "not-found"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_tool_call_that_is_wrong_is_answered_to_the_model_and_audited(
+    post_chat: Post, scripted_model: ScriptedModel, tool: str, arguments: Any, code: str
+) -> None:
+    scripted_model.script(calls((tool, arguments)), says("Sorry."))
+    answer = tell(post_chat)
+    assert answer.status == 200
+    (call,) = answer.body["tool_calls"]
+    assert call["error"]["code"] == code
+    assert "result" not in call
+    told, result = scripted_model.requests[-1].messages[-2:]
+    assert json.loads(result["content"]) == {"error": call["error"]}
+    assert json.loads(told["tool_calls"][0]["function"]["arguments"]) == call["arguments"]
+    assert 1 <= len(told["tool_calls"][0]["function"]["name"]) <= 64
+    assert read(select(Task.title)) == []
+
+
+def test_several_calls_of_one_reply_run_in_order_and_one_that_fails_spoils_no_other(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(
+        calls(("create_task", {"title": "A"}), ("nonsense", {}), ("create_task", {"title": "B"}), ids=["x", "x", ""]),
+        says("Done."),
+    )
+    answer = tell(post_chat)
+    assert [call["tool"] for call in answer.body["tool_calls"]] == ["create_task", "nonsense", "create_task"]
+    assert len({call["id"] for call in answer.body["tool_calls"]}) == 3
+    assert read(select(Task.title).order_by(Task.id)) == ["A", "B"]
+
+
+def test_a_model_that_never_stops_is_asked_eight_times_and_then_without_tools(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(*[calls(("list_tasks", {}))] * 8, says("Enough."))
+    assert tell(post_chat).body["response"] == "Enough."
+    offered = [bool(request.tool_names) for request in scripted_model.requests]
+    assert offered == [True] * 8 + [False]
+
+
+def test_an_interrupted_turn_does_not_begin_its_eight_calls_anew(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(*[calls(("list_tasks", {}))] * 7, status(401))
+    assert tell(post_chat).status == 502
+    scripted_model.script(calls(("list_tasks", {})), says("Enough."))
+    assert tell(post_chat).status == 200
+    assert scripted_model.requests[-1].tool_names == []
+
+
+def test_a_defect_is_logged_whole_answered_bare_and_counted(
+    post_chat: Post,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    answer = tell(post_chat)
+    assert (answer.status, answer.body["code"]) == (500, "internal")
+    assert "OPENAI_API_KEY" not in json.dumps(answer.body)
+    (logged,) = (line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR")
+    assert "SettingsError: set OPENAI_API_KEY or OPENAI_API_KEY_SECRET" in logged["exception"]
+    (metric,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert metric["InternalErrors"] == [1.0]
+    assert metric["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert_kept_and_still_free(TurnStatus.FAILED)
