@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
@@ -65,27 +65,22 @@ def validate(tool: Tool, arguments: Mapping[str, Any], time_zone: ZoneInfo) -> B
 
 def _load(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         raise UnreadableArgumentsError("The arguments are nested too deeply.") from None
     except json.JSONDecodeError as error:
-        raise UnreadableArgumentsError(
-            f"The arguments are not valid JSON: {error.msg} at character {error.pos}."
-        ) from None
-    except UnreadableArgumentsError:
-        raise
+        message = f"The arguments are not valid JSON: {error.msg} at character {error.pos}."
+        raise UnreadableArgumentsError(message) from None
     except ValueError:
-        # Python reads no integer of more than 4300 digits.
-        _refuse_number(text)
+        # Python's own as well: it reads no integer of more than 4300 digits.
+        raise UnreadableArgumentsError("The arguments hold a number that is too large or not finite.") from None
 
 
 def _finite(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else _refuse_number(text)
-
-
-def _refuse_number(_text: str) -> NoReturn:
-    raise UnreadableArgumentsError("The arguments are not valid JSON: they hold a number that is not finite.")
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

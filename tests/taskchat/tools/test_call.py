@@ -1,0 +1,239 @@
+"""What each tool does, and the record that it leaves."""
+
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, event, insert, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from taskchat.models import Conversation, Message, Role, Task
+from taskchat.tools import TOOLS, ToolCall, ToolRequest, call
+from tests.taskchat.tools.conftest import ANN, BOB
+
+Use = Callable[..., ToolCall]
+
+
+def result(recorded: ToolCall) -> dict[str, Any]:
+    assert "error" not in recorded
+    return recorded["result"]
+
+
+def test_a_record_says_what_was_asked_and_what_came_back(use: Use) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    recorded = use("create_task", title="Buy groceries", priority="high")
+    assert list(recorded) == ["id", "tool", "arguments", "timestamp", "result"]
+    assert (recorded["id"], recorded["tool"]) == ("call_1", "create_task")
+    assert recorded["arguments"] == {"title": "Buy groceries", "priority": "high"}
+    assert recorded["timestamp"].endswith("Z")
+    assert before <= datetime.fromisoformat(recorded["timestamp"]) <= datetime.now(UTC)
+
+
+def test_create_task(use: Use) -> None:
+    created = result(use("create_task", title="Buy groceries", priority="high", due_at="2026-03-31T17:30"))
+    assert created == {
+        "id": created["id"],
+        "title": "Buy groceries",
+        "created": True,
+        "priority": "high",
+        "due_at": "2026-03-31T17:30:00+02:00",
+    }
+
+
+def test_get_task_tells_everything_in_the_callers_zone(use: Use) -> None:
+    task_id = result(use("create_task", title="Call", description="Mum", due_at="2026-12-24"))["id"]
+    result(use("complete_task", task_id=task_id))
+    task = result(use("get_task", task_id=task_id, zone="America/New_York"))
+    moments = [datetime.fromisoformat(task.pop(name)) for name in ("completed_at", "created_at", "updated_at")]
+    assert all(datetime.now(UTC) - moment < timedelta(minutes=1) for moment in moments)
+    assert {moment.utcoffset() for moment in moments} == {datetime.now(ZoneInfo("America/New_York")).utcoffset()}
+    assert task == {
+        "id": task_id,
+        "title": "Call",
+        "description": "Mum",
+        "priority": "normal",
+        "due_at": "2026-12-24T17:59:59-05:00",
+        "completed": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ["pay rent", "call mum", "sleep"]),
+        ({"status": "all"}, ["pay rent", "call mum", "sleep"]),
+        ({"status": "Pending"}, ["pay rent", "call mum"]),
+        ({"status": "completed"}, ["sleep"]),
+        ({"priority": "HIGH"}, ["pay rent"]),
+        ({"due_before": "2026-03-31"}, []),
+        ({"due_before": "2026-04-01"}, ["pay rent"]),
+        ({"due_before": "2026-03-31T21:59:59Z"}, []),
+        ({"due_before": "2026-03-31T22:00:00Z"}, ["pay rent"]),
+        ({"text": "MUM"}, ["call mum"]),
+        ({"text": "%"}, []),
+        ({"limit": 1}, ["pay rent"]),
+    ],
+)
+def test_list_tasks(use: Use, arguments: dict[str, Any], expected: list[str]) -> None:
+    use("create_task", title="pay rent", priority="high", due_at="2026-03-31")
+    use("create_task", title="call mum")
+    use("complete_task", task_id=result(use("create_task", title="sleep"))["id"])
+    listed = result(use("list_tasks", **arguments))
+    assert [task["title"] for task in listed["tasks"]] == expected
+    assert listed["count"] == len(expected)
+    assert listed["more"] is (arguments == {"limit": 1})
+
+
+def test_a_listed_task_shows_what_tells_it_from_others(use: Use) -> None:
+    created = result(use("create_task", title="pay rent", description="to the landlord"))
+    assert result(use("list_tasks"))["tasks"] == [
+        {"id": created["id"], "title": "pay rent", "priority": "normal", "due_at": None, "completed": False}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed"),
+    [
+        ({"title": "Call mom tonight"}, {"title": "Call mom tonight"}),
+        ({"description": "new"}, {"description": "new"}),
+        ({"priority": "low"}, {"priority": "low"}),
+        ({"due_at": "2026-07-01T08:00"}, {"due_at": "2026-07-01T08:00:00+02:00"}),
+        ({"clear": ["due_at"]}, {"due_at": None}),
+        ({"clear": "description"}, {"description": None}),
+        ({"clear": ["due_at", "description"], "title": "x"}, {"due_at": None, "description": None, "title": "x"}),
+        ({"title": "x", "description": "", "due_at": None, "clear": []}, {"title": "x"}),
+    ],
+)
+def test_update_task_changes_only_what_is_given(use: Use, arguments: dict[str, Any], changed: dict[str, Any]) -> None:
+    created = use("create_task", title="Call", description="Mum", priority="high", due_at="2026-03-31")
+    task = result(use("get_task", task_id=result(created)["id"]))
+    updated = result(use("update_task", task_id=task["id"], **arguments))
+    assert updated.pop("updated") is True
+    assert {**updated, "updated_at": None} == {**task, **changed, "updated_at": None}
+
+
+def test_complete_task_twice_keeps_the_first_time_and_says_so(use: Use) -> None:
+    task_id = result(use("create_task", title="Call"))["id"]
+    first = result(use("complete_task", task_id=task_id))
+    assert first == {
+        "id": task_id,
+        "title": "Call",
+        "completed": True,
+        "completed_at": first["completed_at"],
+        "already_completed": False,
+    }
+    assert result(use("complete_task", task_id=task_id)) == {**first, "already_completed": True}
+
+
+def test_reopen_task_twice_says_so(use: Use) -> None:
+    task_id = result(use("create_task", title="Call"))["id"]
+    use("complete_task", task_id=task_id)
+    first = result(use("reopen_task", task_id=task_id))
+    assert first == {"id": task_id, "title": "Call", "completed": False, "already_pending": False}
+    assert result(use("reopen_task", task_id=task_id)) == {**first, "already_pending": True}
+
+
+def test_delete_task(use: Use) -> None:
+    task_id = result(use("create_task", title="Call"))["id"]
+    assert result(use("delete_task", task_id=task_id)) == {"id": task_id, "title": "Call", "deleted": True}
+    assert "error" in use("get_task", task_id=task_id)
+
+
+ON_ONE_TASK = {
+    "get_task": {},
+    "update_task": {"title": "stolen"},
+    "complete_task": {},
+    "reopen_task": {},
+    "delete_task": {},
+}
+
+
+@pytest.mark.parametrize(("tool", "arguments"), ON_ONE_TASK.items(), ids=ON_ONE_TASK)
+def test_the_task_of_another_is_not_found_word_for_word_as_one_that_does_not_exist(
+    use: Use, tool: str, arguments: dict[str, Any]
+) -> None:
+    created = result(use("create_task", title="Ann's"))
+    before = use("get_task", task_id=created["id"])
+    foreign = use(tool, user=BOB, task_id=created["id"], **arguments)
+    assert result(use("get_task", task_id=created["id"])) == result(before)
+    use("delete_task", task_id=created["id"])
+    absent = use(tool, user=BOB, task_id=created["id"], **arguments)
+    assert foreign["error"] == absent["error"]
+    assert foreign["error"] == {"code": "not-found", "message": f"There is no task {created['id']}."}
+
+
+def test_every_tool_has_been_tried_on_the_task_of_another() -> None:
+    assert {*ON_ONE_TASK, "create_task", "list_tasks"} == set(TOOLS)
+
+
+def test_nobody_lists_the_tasks_of_another(use: Use) -> None:
+    use("create_task", title="Ann's")
+    assert result(use("list_tasks", user=BOB)) == {"tasks": [], "count": 0, "more": False}
+
+
+def test_a_result_fits_the_output_schema(use: Use) -> None:
+    task_id = result(use("create_task", title="Call", due_at="2026-03-31"))["id"]
+    calls = [use("list_tasks"), *(use(tool, task_id=task_id, **rest) for tool, rest in ON_ONE_TASK.items())]
+    for recorded in calls:
+        tool = TOOLS[recorded["tool"]]
+        TypeAdapter(tool.output).validate_python(recorded["result"])
+        assert list(recorded["result"]) == list(tool.output_schema["properties"])
+
+
+def test_a_failure_leaves_what_other_tools_did_before_and_does_after(session: Session, use: Use) -> None:
+    use("create_task", title="before")
+    use("delete_task", task_id=4711)
+    use("create_task", title="after")
+    session.commit()
+    assert session.execute(select(col(Task.title)).order_by(col(Task.id))).scalars().all() == ["before", "after"]
+
+
+def test_what_the_database_refuses_fails_alone(session: Session, use: Use) -> None:
+    use("create_task", title="before")
+    stranger = use("create_task", title="of nobody", user=uuid.UUID(int=9))
+    use("create_task", title="after")
+    assert stranger["error"] == {"code": "failed", "message": "create_task could not be done; nothing has changed."}
+    session.commit()
+    assert [task["title"] for task in result(use("list_tasks"))["tasks"]] == ["before", "after"]
+
+
+def test_a_lost_connection_is_no_answer_for_a_model(session: Session, use: Use) -> None:
+    @event.listens_for(session.connection(), "after_cursor_execute")
+    def lose(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement == "SAVEPOINT tool":
+            connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
+
+    with pytest.raises(DBAPIError):
+        use("create_task", title="nowhere")
+
+
+@pytest.mark.parametrize("text", ['{"title": "a\\u0000b\\ud800c"}', '{"title": "x", "n\\u0000\\udfff": ["\\u0000"]}'])
+def test_a_record_can_always_be_stored(session: Session, text: str) -> None:
+    conversation_id = session.execute(
+        insert(Conversation).values(user_id=ANN).returning(col(Conversation.id))
+    ).scalar_one()
+    request = ToolRequest("call\x00\ud800", "create_task", text)
+    recorded = call(session, request, user_id=ANN, time_zone=ZoneInfo("UTC"))
+    unknown = call(session, ToolRequest("\udfff", "no\x00ne", "\x00\ud800"), user_id=ANN, time_zone=ZoneInfo("UTC"))
+    session.execute(
+        insert(Message).values(
+            conversation_id=conversation_id, role=Role.ASSISTANT, content="", tool_calls=[recorded, unknown]
+        )
+    )
+    stored = session.execute(select(col(Message.tool_calls))).scalar_one()
+    assert stored == [recorded, unknown]
+    assert "\\u0000" not in json.dumps(stored)
+    assert "\\ud800" not in json.dumps(stored)
+
+
+def test_what_cannot_be_stored_runs_as_it_is_recorded(use: Use) -> None:
+    recorded = use("create_task", written='{"title": "half an \\ud83d emoji and \\u0000"}')
+    assert recorded["arguments"]["title"] == "half an \ufffd emoji and \ufffd"
+    assert result(recorded)["title"] == recorded["arguments"]["title"]
