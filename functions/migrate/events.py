@@ -12,7 +12,8 @@ RevisionRange = Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9_@+-]+
 """A revision, or two with a colon between: from the first to the second."""
 
 
-def _be_true(confirm: bool) -> bool:  # noqa: FBT001 - `Literal[True]` would let 1 pass
+def _be_true(confirm: bool) -> bool:
+    # Not `Literal[True]`, which lets 1 pass.
     if not confirm:
         raise ValueError("a downgrade is done only where this is true")
     return confirm

@@ -1,0 +1,162 @@
+"""Messages are appended, and go with their conversation: the database itself sees to it."""
+
+import uuid
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from taskchat.database import Database
+from taskchat.models import Conversation, Message, Role, Turn, TurnStatus, User, utc_now
+
+USER = uuid.UUID(int=1)
+
+
+@pytest.fixture
+def conversation(database: Database) -> int:
+    """Return a conversation with one finished turn and its two messages."""
+
+    def write(session: Session) -> int:
+        session.add(User(id=USER, subject="issuer|ann"))
+        session.flush()
+        conversation = Conversation(user_id=USER)
+        session.add(conversation)
+        session.flush()
+        turn = Turn(
+            user_id=USER,
+            conversation_id=conversation.id,
+            idempotency_key="key",
+            request_hash="0" * 64,
+            status=TurnStatus.FINISHED,
+            attempt=1,
+            lease_expires_at=session.execute(select(utc_now())).scalar_one(),
+        )
+        session.add(turn)
+        session.flush()
+        for role in (Role.USER, Role.ASSISTANT):
+            session.add(Message(conversation_id=conversation.id, turn_id=turn.id, role=role, content="text"))
+        return conversation.id
+
+    return database.transaction(write)
+
+
+@pytest.fixture
+def messages(conversation: int) -> int:
+    """Return how many messages stand in that conversation."""
+    assert conversation
+    return 2
+
+
+def execute(database: Database, statement: str) -> None:
+    database.transaction(lambda session: session.execute(text(statement)))
+
+
+def count(database: Database, table: type[Message | Turn | Conversation] = Message) -> int:
+    return database.transaction(lambda session: session.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE messages SET content = 'other'",
+        "UPDATE messages SET content = content",
+        "UPDATE messages SET turn_id = NULL",
+        "DELETE FROM messages",
+        "DELETE FROM messages WHERE role = 'assistant'",
+    ],
+)
+def test_a_message_is_neither_changed_nor_deleted(database: Database, messages: int, statement: str) -> None:
+    with pytest.raises(IntegrityError, match="messages are append-only"):
+        execute(database, statement)
+
+    unchanged = database.transaction(lambda session: session.execute(select(col(Message.content))).scalars().all())
+    assert unchanged == ["text"] * messages
+
+
+def test_a_turn_does_not_take_its_messages_with_it_while_the_conversation_stands(
+    database: Database, messages: int
+) -> None:
+    with pytest.raises(IntegrityError, match="messages are append-only"):
+        execute(database, "DELETE FROM turns")
+
+    assert count(database) == messages
+
+
+def test_messages_go_with_their_conversation(database: Database, messages: int) -> None:
+    assert count(database) == messages
+
+    execute(database, "DELETE FROM conversations")
+
+    assert (count(database), count(database, Turn)) == (0, 0)
+
+
+def test_messages_go_with_their_user(database: Database, messages: int) -> None:
+    assert count(database) == messages
+
+    execute(database, "DELETE FROM users")
+
+    assert (count(database), count(database, Turn), count(database, Conversation)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_messages_go_with_their_user_also_where_turns_are_deleted_first(database: Database, messages: int) -> None:
+    """Cascades run in the order in which the constraints were made; a restored backup makes them anew."""
+    execute(
+        database,
+        "ALTER TABLE conversations DROP CONSTRAINT conversations_user_id_fkey,"
+        " ADD CONSTRAINT conversations_user_id_fkey FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE",
+    )
+    assert count(database) == messages
+
+    execute(database, "DELETE FROM users")
+
+    assert (count(database), count(database, Turn)) == (0, 0)
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.parametrize("statement", ["TRUNCATE messages", "TRUNCATE users CASCADE"])
+def test_messages_are_not_truncated(database: Database, messages: int, statement: str) -> None:
+    with pytest.raises(IntegrityError, match="messages are append-only: TRUNCATE is refused"):
+        execute(database, statement)
+
+    assert count(database) == messages
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_message_is_not_changed_by_an_insertion_that_meets_it(database: Database, messages: int) -> None:
+    with pytest.raises(IntegrityError, match="messages are append-only: UPDATE is refused"):
+        execute(
+            database,
+            "INSERT INTO messages (id, conversation_id, role, content)"
+            " SELECT id, conversation_id, role, 'other' FROM messages"
+            " ON CONFLICT (id) DO UPDATE SET content = excluded.content",
+        )
+
+    assert count(database) == messages
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_message_is_not_replaced(database: Database, messages: int) -> None:
+    with pytest.raises(IntegrityError, match="messages are append-only: REPLACE is refused"):
+        execute(
+            database,
+            "REPLACE INTO messages (id, conversation_id, role, content)"
+            " SELECT id, conversation_id, role, 'other' FROM messages",
+        )
+
+    assert count(database) == messages
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_the_trigger_finds_its_tables_whatever_the_search_path(database: Database, messages: int) -> None:
+    def delete(session: Session) -> None:
+        session.execute(text("SET LOCAL search_path = ''"))
+        session.execute(text("DELETE FROM public.conversations"))
+
+    assert count(database) == messages
+
+    database.transaction(delete)
+
+    assert count(database) == 0
