@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlmodel import col
 
 from functions.chat import app as chat_app
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
@@ -56,17 +57,17 @@ def read(statement: Any) -> Any:
 
 
 def assert_kept_and_still_free(expected_status: TurnStatus) -> None:
-    assert read(select(Message.content).where(Message.role == Role.USER)) == ["Add milk"]
-    assert read(select(Turn.status)) == [expected_status]
+    assert read(select(col(Message.content)).where(col(Message.role) == Role.USER)) == ["Add milk"]
+    assert read(select(col(Turn.status))) == [expected_status]
 
 
 def assert_goes_on(post_chat: Post, scripted_model: ScriptedModel, *answers: Completion) -> None:
     scripted_model.script(*answers)
     answer = tell(post_chat)
     assert (answer.status, answer.body["response"]) == (200, "Added.")
-    assert read(select(Task.title)) == ["Milk"]
-    assert read(select(Message.content).where(Message.role == Role.USER)) == ["Add milk"]
-    assert read(select(Turn.status)) == [TurnStatus.FINISHED]
+    assert read(select(col(Task.title))) == ["Milk"]
+    assert read(select(col(Message.content)).where(col(Message.role) == Role.USER)) == ["Add milk"]
+    assert read(select(col(Turn.status))) == [TurnStatus.FINISHED]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_fault_is_a_problem_and_the_same_request_goes_on(
 def test_one_passing_fault_is_not_noticed(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(status(500), MILK, hangs_up(), says("Added."))
     assert tell(post_chat).status == 200
-    assert read(select(Task.title)) == ["Milk"]
+    assert read(select(col(Task.title))) == ["Milk"]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_a_tool_call_that_is_wrong_is_answered_to_the_model_and_audited(
     assert json.loads(result["content"]) == {"error": call["error"]}
     assert json.loads(told["tool_calls"][0]["function"]["arguments"]) == call["arguments"]
     assert 1 <= len(told["tool_calls"][0]["function"]["name"]) <= 64
-    assert read(select(Task.title)) == []
+    assert read(select(col(Task.title))) == []
 
 
 def test_several_calls_of_one_reply_run_in_order_and_one_that_fails_spoils_no_other(
@@ -234,7 +235,7 @@ def test_several_calls_of_one_reply_run_in_order_and_one_that_fails_spoils_no_ot
     answer = tell(post_chat)
     assert [call["tool"] for call in answer.body["tool_calls"]] == ["create_task", "nonsense", "create_task"]
     assert len({call["id"] for call in answer.body["tool_calls"]}) == 3
-    assert read(select(Task.title).order_by(Task.id)) == ["A", "B"]
+    assert read(select(col(Task.title)).order_by(col(Task.id))) == ["A", "B"]
 
 
 def test_a_model_that_never_stops_is_asked_eight_times_and_then_without_tools(

@@ -1,0 +1,28 @@
+"""One invocation of the chat function in a process of its own, ended by SIGKILL at a point of its statements.
+
+    python -m tests.support.doomed_invocation POINT < event.json
+
+Prints how many points it passed, if it lived: a point of 0 is never reached.
+"""
+
+import json
+import sys
+
+from functions.chat import app
+from tests.support.kill_switch import KillSwitch, process_is_killed
+from tests.support.lambda_events import invoke
+
+
+def main() -> None:
+    """Invoke, and die on the way."""
+    app.database().transaction(lambda _: None)
+    switch = KillSwitch(int(sys.argv[1]), process_is_killed)
+    switch.install(app.database().engine())
+    invoke(app.handler, json.load(sys.stdin))
+    app.database().dispose()
+    app.model().close()
+    sys.stdout.write(f"\n{switch.passed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Several invocations at once, and one that wakes up late; `test_chat_killed.py` has those that die."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from taskchat.chat import Chat, ChatReply, ChatRequest
+from taskchat.database import Database
+from taskchat.errors import ConversationBusyError, TaskchatError, TurnInProgressError, TurnSupersededError
+from taskchat.models import Message, Role, Task, Turn, TurnStatus
+from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
+from tests.taskchat.conftest import request_of
+
+RACERS = 6
+MILK = calls(("create_task", {"title": "Milk"}))
+
+
+def plenty() -> float:
+    return 25.0
+
+
+def read(database: Database, column: Any) -> list[Any]:
+    return list(database.transaction(lambda session: session.execute(select(column)).scalars().all()))
+
+
+def let_the_leases_run_out(database: Database) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    database.transaction(lambda session: session.execute(update(Turn).values(lease_expires_at=past)))
+
+
+@pytest.fixture
+def processes(database_url: str, chat_over: Callable[[Database], Chat]) -> Iterator[list[Chat]]:
+    """Return as many chats as there are racers, each with a connection of its own, as separate instances have."""
+    with ExitStack() as stack:
+        databases = [Database(lambda: database_url) for _ in range(RACERS)]
+        for database in databases:
+            stack.callback(database.dispose)
+        yield [chat_over(database) for database in databases]
+
+
+def race(processes: list[Chat], requests: list[ChatRequest]) -> list[ChatReply | TaskchatError]:
+    """Let each process answer its request, all from the same instant on."""
+    start = threading.Barrier(len(processes))
+
+    def run(chat: Chat, request: ChatRequest) -> ChatReply | TaskchatError:
+        start.wait()
+        try:
+            return chat.answer(request, plenty)
+        except TaskchatError as error:
+            return error
+
+    with ThreadPoolExecutor(len(processes)) as pool:
+        return list(pool.map(run, processes, requests))
+
+
+@pytest.fixture
+def first_reply(chat: Chat, scripted_model: ScriptedModel) -> ChatReply:
+    """Return the reply that opened a conversation."""
+    scripted_model.script(says("Hello."))
+    return chat.answer(request_of("opening", "Hello"), plenty)
+
+
+def test_of_invocations_racing_with_one_key_one_works_and_the_others_wait_or_replay(
+    processes: list[Chat], database: Database, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(MILK, says("Added."))
+    outcomes = race(processes, [request_of()] * RACERS)
+    kinds = Counter(type(outcome) for outcome in outcomes)
+    assert kinds.keys() <= {ChatReply, TurnInProgressError}
+    assert [outcome.replayed for outcome in outcomes if isinstance(outcome, ChatReply)].count(False) == 1
+    assert read(database, col(Task.title)) == ["Milk"]
+    assert Counter(read(database, col(Message.role))) == {Role.USER: 1, Role.ASSISTANT: 2}
+    assert scripted_model.unexpected == []
+
+
+def test_of_invocations_racing_on_one_conversation_one_works_at_a_time(
+    processes: list[Chat], database: Database, scripted_model: ScriptedModel, first_reply: ChatReply
+) -> None:
+    everybody_is_here = threading.Semaphore(0)
+
+    def answer_after_the_others_were_turned_away(_request: ReceivedRequest) -> Answer:
+        everybody_is_here.acquire(timeout=20)
+        return says("Mine.")
+
+    scripted_model.script(answer_after_the_others_were_turned_away)
+    requests = [request_of(f"key {number}", "Hi", first_reply.conversation_id) for number in range(RACERS)]
+    start = threading.Barrier(RACERS)
+    turned_away: list[TaskchatError] = []
+
+    def run(chat: Chat, request: ChatRequest) -> ChatReply | None:
+        start.wait()
+        try:
+            return chat.answer(request, plenty)
+        except TaskchatError as error:
+            turned_away.append(error)
+            if len(turned_away) == RACERS - 1:
+                everybody_is_here.release()
+            return None
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        replies = [reply for reply in pool.map(run, processes, requests) if reply]
+    assert [reply.response for reply in replies] == ["Mine."]
+    assert {type(error) for error in turned_away} == {ConversationBusyError}
+    assert Counter(read(database, col(Turn.status))) == {TurnStatus.FINISHED: 2}
+    assert Counter(read(database, col(Message.role))) == {Role.USER: 2, Role.ASSISTANT: 2}
+    assert scripted_model.unexpected == []
+
+
+@pytest.mark.parametrize("late_answer", [MILK, says("Added.")], ids=["with a step", "with a reply"])
+def test_an_invocation_that_wakes_up_after_another_took_over_writes_nothing(
+    chat: Chat,
+    chat_over: Callable[[Database], Chat],
+    database: Database,
+    database_url: str,
+    scripted_model: ScriptedModel,
+    late_answer: Answer,
+) -> None:
+    other_database = Database(lambda: database_url)
+
+    def sleep_until_another_has_finished(_request: ReceivedRequest) -> Answer:
+        let_the_leases_run_out(other_database)
+        scripted_model.script(MILK, says("Added by the other."))
+        assert chat_over(other_database).answer(request_of(), plenty).response == "Added by the other."
+        return late_answer
+
+    scripted_model.script(sleep_until_another_has_finished)
+    with pytest.raises(TurnSupersededError):
+        chat.answer(request_of(), plenty)
+    other_database.dispose()
+    assert read(database, col(Task.title)) == ["Milk"]
+    assert Counter(read(database, col(Message.role))) == {Role.USER: 1, Role.ASSISTANT: 2}
+    assert database.transaction(lambda session: session.execute(select(col(Turn.status), col(Turn.attempt))).one()) == (
+        TurnStatus.FINISHED,
+        2,
+    )
+
+
+def test_an_invocation_that_wakes_up_after_a_newer_message_writes_nothing(
+    chat: Chat,
+    chat_over: Callable[[Database], Chat],
+    database: Database,
+    database_url: str,
+    scripted_model: ScriptedModel,
+    first_reply: ChatReply,
+) -> None:
+    other_database = Database(lambda: database_url)
+    conversation_id = first_reply.conversation_id
+
+    def sleep_until_a_newer_message_is_answered(_request: ReceivedRequest) -> Answer:
+        let_the_leases_run_out(other_database)
+        scripted_model.script(says("Newer."))
+        chat_over(other_database).answer(request_of("newer", "Newer", conversation_id), plenty)
+        return MILK
+
+    scripted_model.script(sleep_until_a_newer_message_is_answered)
+    with pytest.raises(TurnSupersededError):
+        chat.answer(request_of("stale", "Stale", conversation_id), plenty)
+    other_database.dispose()
+    assert read(database, col(Task.id)) == []
+    with pytest.raises(TurnSupersededError):
+        chat.answer(request_of("stale", "Stale", conversation_id), plenty)
+    assert Counter(read(database, col(Turn.status))) == {TurnStatus.FINISHED: 2, TurnStatus.ABANDONED: 1}
+    roles_of_the_window = [message["role"] for message in scripted_model.requests[-1].messages]
+    assert roles_of_the_window == ["system", "user", "assistant", "user", "user"]
+
+
+def test_a_conversation_deleted_in_the_middle_of_a_turn_stays_deleted(
+    chat: Chat, database: Database, database_url: str, scripted_model: ScriptedModel
+) -> None:
+    other_database = Database(lambda: database_url)
+
+    def delete_meanwhile(_request: ReceivedRequest) -> Answer:
+        conversations = Message.metadata.tables["conversations"]
+        other_database.transaction(lambda session: session.execute(conversations.delete()))
+        return MILK
+
+    scripted_model.script(delete_meanwhile)
+    with pytest.raises(TurnSupersededError):
+        chat.answer(request_of(), plenty)
+    other_database.dispose()
+    assert (read(database, col(Task.id)), read(database, col(Message.id))) == ([], [])
+
+
+def test_people_racing_to_be_created_each_become_one_user(
+    processes: list[Chat], database: Database, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(*[says("Hello.")] * RACERS)
+    outcomes = race(processes, [request_of(f"key {number}", "Hello") for number in range(RACERS)])
+    assert [type(outcome) for outcome in outcomes] == [ChatReply] * RACERS
+    users = Message.metadata.tables["users"]
+    assert database.transaction(lambda session: session.execute(select(func.count()).select_from(users)).scalar()) == 1
+
+
+def test_no_connection_is_held_while_the_model_thinks(
+    chat: Chat, database: Database, scripted_model: ScriptedModel
+) -> None:
+    checked_out: list[int] = []
+
+    def look(_request: ReceivedRequest) -> Answer:
+        checked_out.append(database.engine().pool.checkedout())  # type: ignore[attr-defined]
+        return says("Hello.")
+
+    scripted_model.script(look)
+    chat.answer(request_of(), plenty)
+    assert checked_out == [0]
