@@ -1,30 +1,24 @@
 """What can be done to tasks, and to nobody else's."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from taskchat import tasks
-from taskchat.database import Database
 from taskchat.errors import NotFoundError
-from taskchat.models import Priority, User
+from taskchat.models import Priority
 from taskchat.tasks import Status, TaskRecord
+from tests.support import rolled_back
+from tests.support.rolled_back import ANN, BOB
 
-ANN = uuid.UUID(int=1)
-BOB = uuid.UUID(int=2)
+session = rolled_back.session
+shared_database = rolled_back.shared_database
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def session(database: Database) -> Iterator[Session]:
-    with Session(database.engine()) as session, session.begin():
-        session.execute(insert(User), [{"id": user, "subject": str(user)} for user in (ANN, BOB)])
-        yield session
 
 
 def titles(session: Session, user: uuid.UUID = ANN, **filters: Any) -> list[str]:
@@ -184,11 +178,9 @@ def test_nobody_lists_or_finds_the_tasks_of_another(session: Session) -> None:
         lambda session, task_id: tasks.delete(session, ANN, task_id),
     ],
 )
-def test_each_operation_is_one_statement(
-    database: Database, session: Session, operate: Callable[[Session, int], object]
-) -> None:
+def test_each_operation_is_one_statement(session: Session, operate: Callable[[Session, int], object]) -> None:
     task = tasks.create(session, ANN, title="Buy milk")
     statements: list[str] = []
-    event.listen(database.engine(), "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    event.listen(session.connection(), "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     operate(session, task.id)
     assert len(statements) == 1

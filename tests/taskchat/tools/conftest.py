@@ -2,28 +2,19 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from taskchat.database import Database
-from taskchat.models import User
 from taskchat.tools import ToolCall, ToolRequest, call
+from tests.support import rolled_back
+from tests.support.rolled_back import ANN
 
-ANN = uuid.UUID(int=1)
-BOB = uuid.UUID(int=2)
-
-
-@pytest.fixture
-def session(database: Database) -> Iterator[Session]:
-    """Return a session in a transaction, with Ann and Bob signed up."""
-    with Session(database.engine()) as session:
-        session.execute(insert(User), [{"id": user, "subject": str(user)} for user in (ANN, BOB)])
-        yield session
+session = rolled_back.session
+shared_database = rolled_back.shared_database
 
 
 @pytest.fixture

@@ -14,11 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Task
 from taskchat.tools import TOOLS, ToolCall, ToolRequest, call
-from tests.taskchat.tools.conftest import ANN, BOB
+from tests.support.rolled_back import ANN, BOB, sign_up
 
 Use = Callable[..., ToolCall]
+UTC_ZONE = ZoneInfo("UTC")
 
 
 def result(recorded: ToolCall) -> dict[str, Any]:
@@ -187,31 +189,40 @@ def test_a_result_fits_the_output_schema(use: Use) -> None:
         assert list(recorded["result"]) == list(tool.output_schema["properties"])
 
 
-def test_a_failure_leaves_what_other_tools_did_before_and_does_after(session: Session, use: Use) -> None:
+def test_a_failure_leaves_what_other_tools_did_before_and_does_after(use: Use) -> None:
     use("create_task", title="before")
     use("delete_task", task_id=4711)
-    use("create_task", title="after")
-    session.commit()
-    assert session.execute(select(col(Task.title)).order_by(col(Task.id))).scalars().all() == ["before", "after"]
-
-
-def test_what_the_database_refuses_fails_alone(session: Session, use: Use) -> None:
-    use("create_task", title="before")
     stranger = use("create_task", title="of nobody", user=uuid.UUID(int=9))
     use("create_task", title="after")
     assert stranger["error"] == {"code": "failed", "message": "create_task could not be done; nothing has changed."}
-    session.commit()
     assert [task["title"] for task in result(use("list_tasks"))["tasks"]] == ["before", "after"]
 
 
-def test_a_lost_connection_is_no_answer_for_a_model(session: Session, use: Use) -> None:
-    @event.listens_for(session.connection(), "after_cursor_execute")
+def test_what_tools_did_is_committed_with_their_transaction_and_not_before(database: Database) -> None:
+    def work(session: Session, *, and_fail: bool) -> None:
+        for title in ("one", "two"):
+            call(session, ToolRequest("", "create_task", json.dumps({"title": title})), user_id=ANN, time_zone=UTC_ZONE)
+        call(session, ToolRequest("", "create_task", '{"title": "x"}'), user_id=uuid.UUID(int=9), time_zone=UTC_ZONE)
+        if and_fail:
+            raise InterruptedError
+
+    database.transaction(sign_up)
+    with pytest.raises(InterruptedError):
+        database.transaction(lambda session: work(session, and_fail=True))
+    database.transaction(lambda session: work(session, and_fail=False))
+    titles = select(col(Task.title)).order_by(col(Task.id))
+    assert database.transaction(lambda session: session.execute(titles).scalars().all()) == ["one", "two"]
+
+
+def test_a_lost_connection_is_no_answer_for_a_model(database: Database) -> None:
     def lose(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if statement == "SAVEPOINT tool":
             connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
 
-    with pytest.raises(DBAPIError):
-        use("create_task", title="nowhere")
+    event.listen(database.engine(), "after_cursor_execute", lose)
+    request = ToolRequest("call_1", "create_task", '{"title": "nowhere"}')
+    with Session(database.engine()) as session, pytest.raises(DBAPIError):
+        call(session, request, user_id=ANN, time_zone=UTC_ZONE)
 
 
 @pytest.mark.parametrize("text", ['{"title": "a\\u0000b\\ud800c"}', '{"title": "x", "n\\u0000\\udfff": ["\\u0000"]}'])
@@ -220,8 +231,8 @@ def test_a_record_can_always_be_stored(session: Session, text: str) -> None:
         insert(Conversation).values(user_id=ANN).returning(col(Conversation.id))
     ).scalar_one()
     request = ToolRequest("call\x00\ud800", "create_task", text)
-    recorded = call(session, request, user_id=ANN, time_zone=ZoneInfo("UTC"))
-    unknown = call(session, ToolRequest("\udfff", "no\x00ne", "\x00\ud800"), user_id=ANN, time_zone=ZoneInfo("UTC"))
+    recorded = call(session, request, user_id=ANN, time_zone=UTC_ZONE)
+    unknown = call(session, ToolRequest("\udfff", "no\x00ne", "\x00\ud800"), user_id=ANN, time_zone=UTC_ZONE)
     session.execute(
         insert(Message).values(
             conversation_id=conversation_id, role=Role.ASSISTANT, content="", tool_calls=[recorded, unknown]

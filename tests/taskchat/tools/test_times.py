@@ -47,13 +47,15 @@ def test_the_hour_that_is_skipped_or_repeated_in_berlin(use: Use, said: str, due
 
 
 def test_a_day_that_begins_an_hour_late_still_begins(use: Use) -> None:
-    use("create_task", title="x", due_at="2026-04-24T00:59:59", zone="Africa/Cairo")
+    created = use("create_task", title="x", due_at="2026-04-24T00:59:59", zone="Africa/Cairo")
+    task_id = created["result"]["id"]
     before = use("list_tasks", due_before="2026-04-24", zone="Africa/Cairo")["result"]
-    assert use("get_task", task_id=1, zone="Africa/Cairo")["result"]["due_at"] == "2026-04-24T01:59:59+03:00"
+    assert use("get_task", task_id=task_id, zone="Africa/Cairo")["result"]["due_at"] == "2026-04-24T01:59:59+03:00"
     assert before["count"] == 0
 
 
 def test_the_same_instant_reads_as_every_caller_lives(use: Use) -> None:
-    use("create_task", title="x", due_at="2026-07-15", zone="Europe/Berlin")
-    seen = [use("get_task", task_id=1, zone=zone)["result"]["due_at"] for zone in ("UTC", "Asia/Tokyo")]
+    created = use("create_task", title="x", due_at="2026-07-15", zone="Europe/Berlin")
+    task_id = created["result"]["id"]
+    seen = [use("get_task", task_id=task_id, zone=zone)["result"]["due_at"] for zone in ("UTC", "Asia/Tokyo")]
     assert seen == ["2026-07-15T21:59:59+00:00", "2026-07-16T06:59:59+09:00"]

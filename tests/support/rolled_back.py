@@ -1,0 +1,49 @@
+"""A session whose work is rolled back after each test: those tests share one database, and are fast.
+
+A module or a conftest takes the fixtures up by naming both.
+"""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from sqlalchemy import URL, insert
+from sqlalchemy.orm import Session
+
+from taskchat.database import Database
+from taskchat.models import User
+from tests.support.postgres import postgres_database
+
+ANN = uuid.UUID(int=1)
+BOB = uuid.UUID(int=2)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Return a migrated database, first of the one kind and then of the other, in which nothing is committed."""
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            server, template = map(request.getfixturevalue, ("postgres_server_url", "postgres_template"))
+            url = stack.enter_context(postgres_database(server, template))
+        else:
+            path = tmp_path_factory.mktemp("shared") / "taskchat.sqlite3"
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+            url = URL.create("sqlite", database=str(path))
+        database = Database(lambda: url.render_as_string(hide_password=False))
+        stack.callback(database.dispose)
+        yield database
+
+
+@pytest.fixture
+def session(shared_database: Database) -> Iterator[Session]:
+    """Return a session in which Ann and Bob are signed up."""
+    with Session(shared_database.engine()) as session:
+        sign_up(session)
+        yield session
+
+
+def sign_up(session: Session) -> None:
+    """Make Ann and Bob known."""
+    session.execute(insert(User), [{"id": user, "subject": str(user)} for user in (ANN, BOB)])
