@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_SECONDS = 10
 """A sleeping Neon takes up to several seconds to wake."""
 SQLITE_BUSY_TIMEOUT_SECONDS = 5
 RETRY_AFTER_SECONDS = 2
+_DATA_EXCEPTION_CLASS = "22"
+"""Class of SQLSTATE (PostgreSQL, appendix A) whose messages quote the value that did not fit."""
 
 
 def driver_url(url: str) -> URL:
@@ -109,7 +111,7 @@ def _create_engine(url: URL, deadline_seconds: float) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     extensions.set_wait_callback(_wait)
-    return create_engine(
+    engine = create_engine(
         url,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -121,6 +123,20 @@ def _create_engine(url: URL, deadline_seconds: float) -> Engine:
         use_native_hstore=False,
         **shared,
     )
+    event.listen(engine, "handle_error", _redact)
+    return engine
+
+
+def _redact(context: ExceptionContext) -> None:
+    """Strike the values of a statement from its error: psycopg2 writes them into the SQL, and the server quotes it."""
+    error, wrapper = context.original_exception, context.sqlalchemy_exception
+    if not isinstance(error, psycopg2.Error) or error.pgcode is None:
+        return
+    is_about_a_value = error.pgcode.startswith(_DATA_EXCEPTION_CLASS)
+    message = type(error).__name__ if is_about_a_value else error.diag.message_primary
+    error.args = (f"{message} (SQLSTATE {error.pgcode})",)
+    if wrapper is not None:
+        wrapper.args = error.args
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

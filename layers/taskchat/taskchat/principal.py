@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from taskchat.errors import UnauthenticatedError
+from taskchat.text import is_storable
 
 _USERS = uuid.UUID("5f1f1c5e-6f0c-4f0e-9a55-3b6f1d6c2b7a")
 """The name space of user ids. Changing it would give every person a new, empty account."""
@@ -36,7 +37,7 @@ def from_event(event: Mapping[str, Any]) -> Principal:
     if not isinstance(claims, Mapping):
         raise UnauthenticatedError("Sign in: this request carries no verified token.")
     issuer, sub = claims.get("iss"), claims.get("sub")
-    if not (isinstance(issuer, str) and isinstance(sub, str) and issuer and sub):
+    if not (_is_name(issuer) and _is_name(sub)) or " " in issuer:
         raise UnauthenticatedError("Sign in: the token names no issuer or no subject.")
     subject = f"{issuer} {sub}"
     email = claims.get("email")
@@ -45,3 +46,7 @@ def from_event(event: Mapping[str, Any]) -> Principal:
         subject=subject,
         email=email if isinstance(email, str) and email else None,
     )
+
+
+def _is_name(claim: object) -> TypeGuard[str]:
+    return isinstance(claim, str) and claim != "" and is_storable(claim)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -85,4 +85,5 @@ def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) ->
     # Powertools' parameters bring boto3, a third of a second of cold start that a plain variable must not pay.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
 
-    return str(parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
+    secret = cast("str | bytes", parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
+    return secret.decode() if isinstance(secret, bytes) else secret

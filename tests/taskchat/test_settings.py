@@ -1,0 +1,87 @@
+"""The environment, and secrets from a Secrets Manager that moto plays."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities import parameters
+from moto import mock_aws
+
+from taskchat.settings import SettingsError, read_settings
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a client of a Secrets Manager without secrets."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        parameters.clear_caches()  # type: ignore[no-untyped-call]
+        yield boto3.client("secretsmanager")
+        parameters.clear_caches()  # type: ignore[no-untyped-call]
+
+
+def test_a_secret_in_the_environment_is_taken_as_it_is() -> None:
+    settings = read_settings({"DATABASE_URL": "sqlite://", "OPENAI_API_KEY": "key"})
+    assert settings.resolve_database_url() == "sqlite://"
+    assert settings.resolve_openai_api_key() == "key"
+
+
+def test_a_named_secret_comes_from_the_secrets_manager(secrets: Any) -> None:
+    secrets.create_secret(Name="prod/database", SecretString="postgresql://one")
+    secrets.create_secret(Name="prod/unpooled", SecretString="postgresql://two")
+    secrets.create_secret(Name="prod/key", SecretBinary=b"binary key")
+    settings = read_settings(
+        {
+            "DATABASE_URL_SECRET": "prod/database",
+            "DATABASE_URL_UNPOOLED_SECRET": "prod/unpooled",
+            "OPENAI_API_KEY_SECRET": "prod/key",
+        }
+    )
+    assert settings.resolve_database_url() == "postgresql://one"
+    assert settings.resolve_migration_url() == "postgresql://two"
+    assert settings.resolve_openai_api_key() == "binary key"
+
+
+def test_a_secret_of_another_name_is_not_asked_for_when_the_variable_is_set(secrets: Any) -> None:
+    settings = read_settings({"OPENAI_API_KEY": "key", "OPENAI_API_KEY_SECRET": "does/not/exist"})
+    assert settings.resolve_openai_api_key() == "key"
+    assert secrets.list_secrets()["SecretList"] == []
+
+
+def test_migrations_use_the_pooled_url_where_no_other_is_set() -> None:
+    assert read_settings({"DATABASE_URL": "sqlite://"}).resolve_migration_url() == "sqlite://"
+    both = read_settings({"DATABASE_URL": "sqlite://", "DATABASE_URL_UNPOOLED": "sqlite:///direct"})
+    assert both.resolve_migration_url() == "sqlite:///direct"
+
+
+@pytest.mark.parametrize("environment", [{}, {"DATABASE_URL": ""}, {"DATABASE_URL": "  ", "DATABASE_URL_SECRET": ""}])
+def test_a_secret_that_is_nowhere_is_an_error_that_names_the_variable(environment: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=r"^set DATABASE_URL or DATABASE_URL_SECRET$"):
+        read_settings(environment).resolve_database_url()
+
+
+def test_a_value_that_does_not_fit_is_named_and_not_shown() -> None:
+    with pytest.raises(SettingsError) as error:
+        read_settings({"MODEL_TIMEOUT_SECONDS": "hunter2", "HISTORY_MESSAGES": "0"})
+    assert "MODEL_TIMEOUT_SECONDS" in str(error.value)
+    assert "HISTORY_MESSAGES" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_no_secret_is_shown_by_the_settings() -> None:
+    shown = repr(read_settings({"DATABASE_URL": "postgresql://u:hunter2@h/d", "OPENAI_API_KEY": "sk-hunter2"}))
+    assert "hunter2" not in shown
+
+
+def test_the_secrets_manager_s_client_is_imported_only_for_a_named_secret() -> None:
+    script = (
+        "import sys; from taskchat.settings import read_settings; "
+        "read_settings({'DATABASE_URL': 'x'}).resolve_database_url(); "
+        "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
