@@ -35,8 +35,14 @@ MEMORY_BYTES = 1 << 30
 START_SECONDS = 60
 START_TRIES = 3
 
-# The server ends when its standard input does: also when the tests are killed and can clean nothing up.
-GUARD = '"$@" </dev/null & server=$!; cat >/dev/null; kill -INT "$server"; wait "$server"'
+# The server ends when its standard input does: also when the tests are killed. Then nobody else cleans up.
+GUARD = """
+"$@" </dev/null & server=$!
+read -r word; orderly=$?
+kill -INT "$server"; wait "$server"
+[ "$orderly" = 0 ] || rm -rf "$0"
+"""
+GUARD_STOP = b"stop\n"
 
 CONFIGURATION = """
 listen_addresses = '{host}'
@@ -195,9 +201,9 @@ def _running(account: _Account, programs: Path, data: Path, port: int) -> Iterat
     configuration = CONFIGURATION.format(host=HOST, port=port)
     (data / "postgresql.auto.conf").write_text(configuration)
     with (
-        (data / "server.log").open("ab") as log,
+        (data / "server.log").open("wb") as log,
         subprocess.Popen(
-            ["/bin/sh", "-c", GUARD, "sh", programs / "postgres", "-D", data],
+            ["/bin/sh", "-c", GUARD, data.parent, programs / "postgres", "-D", data],
             cwd=data,
             stdin=subprocess.PIPE,
             stdout=log,
@@ -206,15 +212,17 @@ def _running(account: _Account, programs: Path, data: Path, port: int) -> Iterat
             **account.options(),
         ) as guard,
     ):
-        # Leaving the block closes the guard's standard input and waits for it.
-        yield _wait_until_up(data, guard)
+        try:
+            yield _wait_until_up(data)
+        finally:
+            guard.communicate(GUARD_STOP)
 
 
-def _wait_until_up(data: Path, guard: "subprocess.Popen[bytes]") -> bool:
+def _wait_until_up(data: Path) -> bool:
     """Watch the file in which the server says how far it is: its eighth line is the state (miscadmin.h)."""
     state_file = data / "postmaster.pid"
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and guard.poll() is None:
+    while time.monotonic() < end:
         lines = state_file.read_text().splitlines() if state_file.exists() else []
         if len(lines) >= 8 and lines[7].strip() == "ready":
             return True
