@@ -1,0 +1,236 @@
+"""What happens when a migration breaks, waits, meets another, or cannot even reach its database."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from sqlalchemy import make_url
+
+from functions.migrate.app import logger
+from functions.migrate.errors import MigrateError, MigrationFailedError
+from migrations.transaction import ADVISORY_LOCK
+from tests.support.postgres import PASSWORD
+
+ROOT = Path(__file__).parents[3]
+CONVERSATIONS, TURNS = "bcde77eeb26a", "e3a95b60d1c8"
+INVOKE = """
+import json, sys
+from functions.migrate.app import handler
+print(json.dumps(handler(json.loads(sys.argv[1]), None)))
+"""
+BROKEN_REVISION = '''
+"""One that breaks in the middle."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "aaaaaaaaaaaa"
+down_revision = "e3a95b60d1c8"
+
+
+def upgrade() -> None:
+    op.create_table("half", sa.Column("id", sa.Integer()))
+    op.execute("INSERT INTO users (id, subject) VALUES ('00000000000000000000000000000001', 'half')")
+    op.execute("ALTER TABLE nowhere ADD COLUMN half INTEGER")
+
+
+def downgrade() -> None:
+    op.drop_table("half")
+'''
+
+Migrate = Callable[..., dict[str, Any]]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    """Return a folder laid out as the deployed function, in which a test may break something."""
+    root = tmp_path / "artifact %41"
+    for part in ("functions/migrate", "migrations"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return how to start an invocation in a process of its own, as Lambda does."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(url: str, *, root: Path = ROOT, event: object = None) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", INVOKE, json.dumps({} if event is None else event)],
+            cwd="/",
+            env={"DATABASE_URL": url, "PYTHONPATH": str(root), "PATH": os.defpath},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def logs() -> Iterator[io.StringIO]:
+    """Return what the function writes to its log from here on."""
+    handler: Any = logger.registered_handler
+    stream = io.StringIO()
+    usual = handler.setStream(stream)
+    yield stream
+    handler.setStream(usual)
+
+
+def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return dict(json.loads(output.splitlines()[-1]))
+
+
+def test_it_finds_the_migrations_beside_it_wherever_it_is_deployed(
+    artifact: Path, start: Start, empty_database_url: str
+) -> None:
+    renamed = artifact / "migrations" / "versions" / f"{TURNS}_turns_and_append_only_messages.py"
+    renamed.unlink()
+
+    assert answer(start(empty_database_url, root=artifact))["applied"] == ["4f1d0c7a92be", CONVERSATIONS]
+
+
+def test_a_migration_that_fails_leaves_nothing_half_applied(
+    artifact: Path, start: Start, migrate: Migrate, empty_database_url: str
+) -> None:
+    """Nothing of the broken revision, and nothing of the sound ones before it in the same invocation."""
+    migrate({"revision": CONVERSATIONS})
+    (artifact / "migrations" / "versions" / "aaaaaaaaaaaa_broken.py").write_text(BROKEN_REVISION)
+
+    failed = start(empty_database_url, root=artifact)
+    output, errors = failed.communicate(timeout=60)
+
+    assert failed.returncode == 1
+    assert "nowhere" in errors
+    assert "the migration failed" in output
+    assert migrate({"action": "current"})["to_revision"] == CONVERSATIONS
+    assert migrate()["applied"] == [TURNS]
+    assert migrate({"action": "check"})["differences"] == []
+
+
+def test_of_two_upgrades_at_once_the_second_waits_and_finds_nothing_to_do(
+    start: Start, invoke: Migrate, empty_postgres_url: str, environment: Callable[..., None]
+) -> None:
+    environment(DATABASE_URL=empty_postgres_url)
+    with closing(psycopg2.connect(empty_postgres_url)) as session, session.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        both = [start(empty_postgres_url), start(empty_postgres_url)]
+        waiting, end = 0, time.monotonic() + 60
+        while waiting < len(both) and time.monotonic() < end:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            ((waiting,),) = cursor.fetchall()
+        assert waiting == len(both)
+        session.rollback()
+
+    applied = sorted(answer(process)["applied"] for process in both)
+
+    assert applied == [[], ["4f1d0c7a92be", CONVERSATIONS, TURNS]]
+    assert invoke({"action": "verify"})["to_revision"] == TURNS
+
+
+def test_several_upgrades_at_once_are_safe(start: Start, migrate: Migrate, empty_database_url: str) -> None:
+    applied = sorted(answer(process)["applied"] for process in [start(empty_database_url) for _ in range(3)])
+
+    assert applied == [[], [], ["4f1d0c7a92be", CONVERSATIONS, TURNS]]
+    assert migrate({"action": "check"})["differences"] == []
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.parametrize("hold", [f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})", "LOCK TABLE messages"])
+def test_a_wait_ends_before_the_invocation_does(migrated: Migrate, database_url: str, hold: str) -> None:
+    with closing(psycopg2.connect(database_url)) as session:
+        session.cursor().execute(hold)
+        with pytest.raises(MigrationFailedError, match="canceling statement due to lock timeout"):
+            migrated({"action": "downgrade", "revision": "base", "confirm": True}, seconds_left=3.5)
+
+    assert migrated({"action": "verify"})["to_revision"] == TURNS
+
+
+@pytest.fixture(
+    params=[
+        "postgresql://ann:{password}@127.0.0.1:1/nowhere?sslmode=require",
+        "postgres://ann:{password}@{server}/nowhere?sslmode=require",
+        "postgresql://ann@{server}/nowhere?sslmode=require&password={password}",
+        "postgresql://ann:{password}@{server}/nowhere?sslmode=bogus",
+        "postgresql://ann:{password}@{server}/nowhere?{password}=1",
+        "postgresql://ann:{raw}@{server}/nowhere",
+        "postgresql://ann:x:{raw}",
+        "mysql://ann:{password}@{server}/nowhere",
+        "nonsense-{raw}",
+    ]
+)
+def url_of_no_use(request: pytest.FixtureRequest, postgres_server_url: Any) -> str:
+    """Return a URL that leads nowhere, with a password in it."""
+    server = f"{postgres_server_url.host}:{postgres_server_url.port}"
+    return str(request.param).format(server=server, password="s%25cret%2Fw%40rd", raw="s%cret/w@rd")
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_URL_UNPOOLED"])
+def test_a_database_that_cannot_be_used_fails_without_a_word_of_the_password(
+    environment: Callable[..., None],
+    invoke: Migrate,
+    logs: io.StringIO,
+    url_of_no_use: str,
+    variable: str,
+) -> None:
+    environment(**{variable: url_of_no_use})
+
+    with pytest.raises(MigrationFailedError) as failure:
+        invoke()
+
+    told = str(failure.value) + logs.getvalue()
+    assert "the migration failed" in told
+    assert not re.search("cret|w@rd|w%40rd", told)
+    assert failure.value.__suppress_context__
+
+
+def test_without_a_url_it_says_which_setting_is_missing(invoke: Migrate, environment: Callable[..., None]) -> None:
+    environment()
+
+    with pytest.raises(MigrationFailedError, match="set DATABASE_URL or DATABASE_URL_SECRET"):
+        invoke()
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.parametrize(
+    "event",
+    [
+        *({"action": action} for action in ("upgrade", "current", "history", "check", "verify", "sql", "drop")),
+        {"action": "stamp", "revision": "base"},
+        {"action": "stamp", "revision": "unknown"},
+        {"action": "downgrade", "revision": "base", "confirm": True},
+    ],
+)
+def test_no_answer_and_no_log_holds_the_url_or_the_password(
+    migrated: Migrate, database_url: str, logs: io.StringIO, event: dict[str, Any]
+) -> None:
+    try:
+        told = json.dumps(migrated(event))
+    except MigrateError as error:
+        told = str(error)
+    told += logs.getvalue()
+
+    port = make_url(database_url).port
+    assert "the migration" in told
+    for secret in (database_url, PASSWORD, "p%25ss", f":{port}"):
+        assert secret not in told
