@@ -7,7 +7,6 @@ again. The bytecode is `unchecked-hash` (PEP 552), for SAM's zip sets the time o
 would take bytecode with time stamps for stale. The sources stay beside it, for tracebacks.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.toolchain import ROOT, RUNTIME, ToolchainError, interpreter_or_install, uv
+from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, interpreter_or_install, uv
 
 PLATFORM = "x86_64-manylinux_2_28"
 """The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
@@ -64,7 +63,7 @@ def _install(requirements: str, target: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(requirements)
         file.flush()
-        for_lambda = ["--python-version", _runtime(), "--python-platform", PLATFORM, "--only-binary", ":all:"]
+        for_lambda = ["--python-version", LAMBDA_PYTHON, "--python-platform", PLATFORM, "--only-binary", ":all:"]
         # Hard links would tie the artifact to uv's cache: whoever changes the one would change the other.
         whole = ["--require-hashes", "--no-deps", "--link-mode", "copy", "--target", str(target), "-r", file.name]
         subprocess.run([str(uv()), "pip", "install", "--quiet", *for_lambda, *whole], cwd=ROOT, check=True)
@@ -79,14 +78,10 @@ def _copy(source: str, target: Path) -> None:
 
 
 def _compile(artifacts: Path, *, deployed_at: str) -> None:
-    python = interpreter_or_install(_runtime())
+    python = interpreter_or_install(LAMBDA_PYTHON)
     names = ["-s", str(artifacts), "-p", deployed_at]
     command = [python, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", *names]
     subprocess.run([*command, str(artifacts)], check=True)
-
-
-def _runtime() -> str:
-    return os.environ.get("LAMBDA_PYTHON", RUNTIME)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -22,6 +22,8 @@ TOOLS = ROOT / ".local"
 UV_VERSION = "0.13.9"
 RUNTIME = "3.13"
 """The Python of the deployed functions, as in `template.yaml`."""
+LAMBDA_PYTHON = os.environ.get("LAMBDA_PYTHON", RUNTIME)
+"""The Python that is built for and emulated; a machine without the deployed one can name its own."""
 
 if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this may have an older one
     sys.exit("taskchat: this python3 is older than 3.11; name a newer one: make PYTHON=python3.13 ...")
