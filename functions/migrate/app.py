@@ -57,10 +57,14 @@ def _limits(context: LambdaContext | None) -> Limits:
 
 def _parse(text: str) -> URL:
     try:
-        return driver_url(text)
+        url = driver_url(text)
     except (ArgumentError, ValueError):
-        # The error of the parser quotes a part of the URL, which may be one of the password.
-        raise SettingsError("the database's URL cannot be parsed; is its password percent-encoded?") from None
+        # The parser's own error quotes a part of the URL, which may be one of the password.
+        url = None
+    # After an @ that was not encoded, the rest of a password counts as the host, which errors quote too.
+    if url is None or "@" in (url.host or ""):
+        raise SettingsError("the database's URL cannot be parsed; is its password percent-encoded?")
+    return url
 
 
 def _passwords(url: URL) -> list[str]:

@@ -1,0 +1,47 @@
+"""The `alembic` command, as a developer types it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+Alembic = Callable[..., str]
+
+
+@pytest.fixture
+def alembic(empty_database_url: str) -> Alembic:
+    """Return the command on a database without tables; it returns what it printed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DATABASE_URL")}
+
+    def run(*arguments: str, variable: str = "DATABASE_URL") -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "alembic", *arguments],
+            cwd=ROOT,
+            env=environment | {variable: empty_database_url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_URL_UNPOOLED"])
+def test_it_migrates_the_database_of_the_environment(alembic: Alembic, variable: str) -> None:
+    alembic("upgrade", "head", variable=variable)
+
+    assert "e3a95b60d1c8 (head)" in alembic("current", variable=variable)
+    assert "No new upgrade operations detected." in alembic("check", variable=variable)
+
+
+def test_it_shows_statements_without_running_them(alembic: Alembic) -> None:
+    assert "CREATE TABLE turns" in alembic("upgrade", "head", "--sql")
+
+    assert alembic("current").strip() == ""
