@@ -1,0 +1,257 @@
+"""The routes of conversations, from event to response."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, insert, select
+from sqlmodel import col
+
+from functions.conversations import app as conversations_app
+from taskchat import principal
+from taskchat.models import Conversation, Message, Role, User
+from taskchat.settings import settings
+from tests.support.lambda_events import Answer, http_event, invoke
+
+Ask = Callable[..., Answer]
+NOON = datetime(2026, 3, 31, 12, 0, 0, 123457, tzinfo=UTC)
+CALL = {"id": "1", "tool": "get_task", "arguments": {}, "result": {}, "timestamp": "2025-12-07T10:30:00Z"}
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Ask]:
+    """Return a client of the function, Ann's unless told otherwise."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+
+    def ask(method: str, path: str, **event: Any) -> Answer:
+        return invoke(conversations_app.handler, http_event(method, path, **event))
+
+    yield ask
+    conversations_app.database().dispose()
+    for kept in (conversations_app.database, settings):
+        kept.cache_clear()
+
+
+def user_of(name: str) -> uuid.UUID:
+    return principal.from_event(http_event("GET", "/", user=name)).user_id
+
+
+@pytest.fixture
+def seeded(ask: Ask) -> list[int]:  # noqa: ARG001 - it sets the environment
+    """Return the ids of five conversations of Ann, the oldest first; the last one has three messages."""
+    with_users = [{"id": user_of(name), "subject": name} for name in ("ann", "bob")]
+    rows = [
+        {"user_id": user_of("ann"), "title": f"talk {number}", "updated_at": NOON + timedelta(microseconds=number)}
+        for number in range(5)
+    ]
+    said = [(Role.USER, "Hi", None), (Role.ASSISTANT, "", [CALL]), (Role.ASSISTANT, "Done", None)]
+
+    def work(session: Any) -> list[int]:
+        session.execute(insert(User), with_users)
+        statement = insert(Conversation).returning(col(Conversation.id))
+        ids = [session.execute(statement.values(row)).scalar_one() for row in rows]
+        for number, (role, content, tool_calls) in enumerate(said):
+            message = {"role": role, "content": content, "tool_calls": tool_calls}
+            created_at = NOON + timedelta(microseconds=number)
+            session.execute(insert(Message).values(conversation_id=ids[-1], created_at=created_at, **message))
+        return ids
+
+    return conversations_app.database().transaction(work)
+
+
+def count(table: type) -> int:
+    statement = select(func.count()).select_from(table)
+    return conversations_app.database().transaction(lambda session: session.execute(statement).scalar_one())
+
+
+def assert_problem(answer: Answer, status: int, code: str, fields: list[str] | None = None) -> None:
+    assert (answer.status, answer.body["code"], answer.body["status"]) == (status, code, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [field["field"] for field in answer.body.get("fields", [])] == (fields or [])
+    assert "Traceback" not in json.dumps(answer.body)
+
+
+def test_conversations_are_listed_newest_first_in_pages(ask: Ask, seeded: list[int]) -> None:
+    first = ask("GET", "/conversations", query={"limit": 3})
+    second = ask("GET", "/conversations", query={"limit": 3, "cursor": first.body["next_cursor"]})
+    assert (first.status, second.status) == (200, 200)
+    assert [item["id"] for item in first.body["items"] + second.body["items"]] == seeded[::-1]
+    assert second.body.keys() == {"items", "next_cursor"}
+    assert second.body["next_cursor"] is None
+    newest = first.body["items"][0]
+    assert newest.keys() == {"id", "title", "created_at", "updated_at"}
+    assert (newest["title"], newest["updated_at"]) == ("talk 4", "2026-03-31T12:00:00.123461Z")
+
+
+def test_one_conversation_is_the_item_of_the_list(ask: Ask, seeded: list[int]) -> None:
+    answer = ask("GET", f"/conversations/{seeded[-1]}")
+    assert answer.status == 200
+    assert answer.body == ask("GET", "/conversations").body["items"][0]
+
+
+def test_messages_are_listed_newest_page_first_and_oldest_first_inside(ask: Ask, seeded: list[int]) -> None:
+    path = f"/conversations/{seeded[-1]}/messages"
+    first = ask("GET", path, query={"limit": 2})
+    second = ask("GET", path, query={"limit": 2, "cursor": first.body["next_cursor"]})
+    assert [item["content"] for item in second.body["items"] + first.body["items"]] == ["Hi", "", "Done"]
+    assert second.body["next_cursor"] is None
+    (asked,) = second.body["items"]
+    assert asked == {
+        "id": asked["id"],
+        "role": "user",
+        "content": "Hi",
+        "tool_calls": None,
+        "created_at": "2026-03-31T12:00:00.123457Z",
+    }
+    assert first.body["items"][0]["tool_calls"] == [CALL]
+
+
+def test_a_person_without_conversations_sees_an_empty_list(ask: Ask) -> None:
+    assert ask("GET", "/conversations", user="nobody yet").body == {"items": [], "next_cursor": None}
+    assert ask("DELETE", "/conversations", user="nobody yet").status == 204
+
+
+def test_the_limits_are_20_and_50_where_none_is_given(ask: Ask, seeded: list[int]) -> None:
+    def fill(session: Any) -> None:
+        session.execute(insert(Conversation), [{"user_id": user_of("ann")} for _ in range(50)])
+        rows = [{"conversation_id": seeded[0], "role": Role.USER, "content": "x"} for _ in range(60)]
+        session.execute(insert(Message), rows)
+
+    conversations_app.database().transaction(fill)
+    assert len(ask("GET", "/conversations").body["items"]) == 20
+    assert len(ask("GET", f"/conversations/{seeded[0]}/messages").body["items"]) == 50
+    assert len(ask("GET", "/conversations", query={"limit": 100}).body["items"]) == 55
+
+
+def test_a_conversation_is_renamed_with_what_stands_around_the_title_trimmed(ask: Ask, seeded: list[int]) -> None:
+    path = f"/conversations/{seeded[0]}"
+    answer = ask("PATCH", path, body={"title": f"  {'ü' * 200}\n"})
+    assert (answer.status, answer.body["title"]) == (200, "ü" * 200)
+    assert ask("GET", path).body == answer.body
+
+
+def test_a_deleted_conversation_is_gone_and_its_messages_too(ask: Ask, seeded: list[int]) -> None:
+    path = f"/conversations/{seeded[-1]}"
+    answer = ask("DELETE", path)
+    assert (answer.status, answer.body) == (204, None)
+    assert_problem(ask("GET", path), 404, "not-found")
+    assert_problem(ask("DELETE", path), 404, "not-found")
+    assert (count(Conversation), count(Message)) == (4, 0)
+
+
+@pytest.mark.usefixtures("seeded")
+def test_all_conversations_are_deleted_and_only_ones_own(ask: Ask) -> None:
+    assert ask("DELETE", "/conversations", user="bob").status == 204
+    assert count(Conversation) == 5
+    answer = ask("DELETE", "/conversations")
+    assert (answer.status, answer.body) == (204, None)
+    assert (count(Conversation), count(Message)) == (0, 0)
+
+
+ON_ONE = [
+    ("GET", "/conversations/{}", None),
+    ("GET", "/conversations/{}/messages", None),
+    ("PATCH", "/conversations/{}", {"title": "stolen"}),
+    ("DELETE", "/conversations/{}", None),
+]
+on_one = pytest.mark.parametrize(("method", "path", "body"), ON_ONE, ids=[f"{each[0]} {each[1]}" for each in ON_ONE])
+
+
+@on_one
+def test_the_conversation_of_another_is_indistinguishable_from_none(
+    ask: Ask, seeded: list[int], method: str, path: str, body: object
+) -> None:
+    known = seeded[-1]
+    foreign = ask(method, path.format(known), body=body, user="bob")
+    assert_problem(foreign, 404, "not-found")
+    assert (count(Conversation), count(Message)) == (5, 3)
+    assert ask("GET", f"/conversations/{known}").body["title"] == "talk 4"
+    ask("DELETE", f"/conversations/{known}")
+    absent = ask(method, path.format(known), body=body, user="bob")
+    assert {**foreign.body, "request_id": ""} == {**absent.body, "request_id": ""}
+    assert ask("GET", "/conversations", user="bob").body["items"] == []
+
+
+@on_one
+@pytest.mark.parametrize(
+    "id_", ["0", "-1", "+1", "01", "1.0", "1e0", "1_0", "one", " 1", "٣", str(2**63), "9" * 5000, "NaN", "null"]
+)
+def test_an_id_that_is_none_is_refused(ask: Ask, method: str, path: str, body: object, id_: str) -> None:
+    assert_problem(ask(method, path.format(id_), body=body), 422, "invalid-request", ["path.id"])
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("path", ["/conversations", "/conversations/1/messages"])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        *(({"limit": limit}, "query.limit") for limit in ("0", "101", "-1", "+5", "05", "1.0", "ten", "", "9" * 5000)),
+        *(({"cursor": cursor}, "cursor") for cursor in ("", "x", "A" * 32, "A" * 5000, "\x00", "%00", "..", "ü")),
+        ({"offset": "7"}, "query.offset"),
+    ],
+)
+def test_a_query_that_makes_no_sense_is_refused(ask: Ask, path: str, query: dict[str, str], field: str) -> None:
+    assert_problem(ask("GET", path, query=query), 422, "invalid-request", [field])
+
+
+def test_a_cursor_is_refused_edited_or_in_another_list(ask: Ask, seeded: list[int]) -> None:
+    cursor = ask("GET", "/conversations", query={"limit": 1}).body["next_cursor"]
+    edited = ("B" if cursor[0] == "A" else "A") + cursor[1:]
+    messages = f"/conversations/{seeded[-1]}/messages"
+    for path, wrong in [("/conversations", edited), ("/conversations", cursor.lower()), (messages, cursor)]:
+        assert_problem(ask("GET", path, query={"cursor": wrong}), 422, "invalid-request", ["cursor"])
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ["body.title"]),
+        ({"title": None}, ["body.title"]),
+        ({"title": 7}, ["body.title"]),
+        ({"title": ""}, ["body.title"]),
+        ({"title": " \n "}, ["body.title"]),
+        ({"title": "x" * 201}, ["body.title"]),
+        ({"title": "a\x00b"}, ["body.title"]),
+        ('{"title": "\\ud800"}', ["body.title"]),
+        ({"title": "x", "updated_at": "2020-01-01"}, ["body.updated_at"]),
+        ("not JSON", ["body.0"]),
+        ("[]", ["body"]),
+        ('"title"', ["body"]),
+    ],
+)
+def test_a_title_that_is_none_is_refused_and_nothing_changes(
+    ask: Ask, seeded: list[int], body: object, fields: list[str]
+) -> None:
+    path = f"/conversations/{seeded[0]}"
+    assert_problem(ask("PATCH", path, body=body), 422, "invalid-request", fields)
+    assert ask("GET", path).body["title"] == "talk 0"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *((method, path.format(1)) for method, path, _ in ON_ONE),
+        ("GET", "/conversations"),
+        ("DELETE", "/conversations"),
+    ],
+)
+def test_whoever_is_not_signed_in_gets_nothing(ask: Ask, method: str, path: str) -> None:
+    body = {"title": "x"} if method == "PATCH" else None
+    assert_problem(ask(method, path, body=body, user=None), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", "/conversations", 405, "method-not-allowed"),
+        ("PUT", "/conversations/1", 405, "method-not-allowed"),
+        ("DELETE", "/conversations/1/messages", 405, "method-not-allowed"),
+        ("DELETE", "/conversations/", 404, "not-found"),
+        ("GET", "/conversations/1/messages/1", 404, "not-found"),
+    ],
+)
+def test_other_methods_and_routes_are_problems_too(ask: Ask, method: str, path: str, status: int, code: str) -> None:
+    assert_problem(ask(method, path), status, code)
