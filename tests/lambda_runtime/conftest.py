@@ -1,0 +1,106 @@
+"""What `sam build` makes, built once, and its functions in Lambda's emulator.
+
+All of it is one xdist group, so that one worker builds and the others go on with their tests.
+"""
+
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.emulator import Emulator, built_function, start
+from local.model.server import offline_model
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = ("ChatFunction", "ConversationsFunction", "MigrateFunction")
+
+StartFunction = Callable[..., Emulator]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A migrated SQLite file, and what the migrate function answered."""
+
+    path: Path
+    answer: Mapping[str, Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of this folder on one worker, and off machines that cannot run what Lambda runs."""
+    elsewhere = (sys.platform, platform.machine()) != ("linux", "x86_64")
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("lambda_runtime"))
+            if elsewhere:
+                item.add_marker(pytest.mark.skip("the functions are built for Linux on x86_64"))
+
+
+@pytest.fixture(scope="session")
+def python_version() -> str:
+    """Return the version that these tests build for: this interpreter's own, so that no other need be here."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory, python_version: str) -> Path:
+    """Return the folder of a `sam build` from nothing."""
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    without_aws = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    built = subprocess.run(
+        [sys.executable, "-m", "samcli", "build", "--build-dir", str(folder)],
+        cwd=ROOT,
+        env=without_aws | {"LAMBDA_PYTHON": python_version, "PYTHON": sys.executable, "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def migration(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Migration:
+    """Migrate an SQLite file through the built function, once."""
+    path = tmp_path_factory.mktemp("migrated") / "taskchat.sqlite3"
+    with start(built_function("MigrateFunction", build), {"DATABASE_URL": f"sqlite:///{path}"}, sys.executable) as it:
+        return Migration(path, it.invoke({}))
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Path:
+    """Return the path of an SQLite file of this test, which does not exist yet."""
+    return tmp_path / "taskchat.sqlite3"
+
+
+@pytest.fixture
+def migrated(migration: Migration, sqlite_path: Path) -> None:
+    """Give this test a migrated database."""
+    with closing(sqlite3.connect(migration.path)) as source, closing(sqlite3.connect(sqlite_path)) as target:
+        source.backup(target)
+
+
+@pytest.fixture
+def start_function(build: Path, sqlite_path: Path) -> Iterator[StartFunction]:
+    """Start a built function on this test's database, with more variables where the test gives them."""
+    with ExitStack() as stack:
+
+        def start_it(name: str, environment: Mapping[str, str] | None = None) -> Emulator:
+            variables = {"DATABASE_URL": f"sqlite:///{sqlite_path}", **(environment or {})}
+            return stack.enter_context(start(built_function(name, build), variables, sys.executable))
+
+        yield start_it
+
+
+@pytest.fixture
+def offline_provider() -> Iterator[Mapping[str, str]]:
+    """Return the variables that point a function to the offline model."""
+    with offline_model() as server:
+        yield {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": "offline"}
