@@ -8,7 +8,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from taskchat.chat import Chat, ChatRequest
-from taskchat.database import Database
+from taskchat.database import database
 from taskchat.http import (
     IDEMPOTENCY_KEY_HEADER,
     Body,
@@ -44,12 +44,6 @@ class ChatAnswer(BaseModel):
     message_id: int
     response: str
     tool_calls: Sequence[Mapping[str, Any]]
-
-
-@lru_cache(maxsize=1)
-def database() -> Database:
-    """Return this process's database, which keeps one connection."""
-    return Database(settings().resolve_database_url, deadline_seconds=settings().database_deadline_seconds)
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import Path, Query
@@ -11,10 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from taskchat import conversations
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
-from taskchat.database import Database
+from taskchat.database import database
 from taskchat.http import Body, Id, PrincipalDep, Text, create_app, lambda_handler
 from taskchat.models import TITLE_CHARACTERS, Role
-from taskchat.settings import settings
 
 app = create_app()
 
@@ -85,12 +83,6 @@ class MessagePage(BaseModel):
 
     items: Sequence[MessageItem]
     next_cursor: str | None
-
-
-@lru_cache(maxsize=1)
-def database() -> Database:
-    """Return this process's database, which keeps one connection."""
-    return Database(settings().resolve_database_url, deadline_seconds=settings().database_deadline_seconds)
 
 
 # Not coroutines that wait: an instance serves one invocation at a time, and a thread would only add its cost.

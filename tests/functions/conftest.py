@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions.chat import app as chat_app
+from taskchat.database import database
 from taskchat.http.logs import logger
 from taskchat.settings import settings
 from tests.support.lambda_events import Answer, http_event, invoke
@@ -33,9 +34,9 @@ def chat_handler(
     monkeypatch.setenv("OPENAI_API_KEY", "key")
 
     yield chat_app.handler
-    chat_app.database().dispose()
+    database().dispose()
     chat_app.model().close()
-    for kept in (chat_app.database, chat_app.model, settings):
+    for kept in (database, chat_app.model, settings):
         kept.cache_clear()
 
 

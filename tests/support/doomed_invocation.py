@@ -9,17 +9,18 @@ import json
 import sys
 
 from functions.chat import app
+from taskchat.database import database
 from tests.support.kill_switch import KillSwitch, process_is_killed
 from tests.support.lambda_events import invoke
 
 
 def main() -> None:
     """Invoke, and die on the way."""
-    app.database().transaction(lambda _: None)
+    database().transaction(lambda _: None)
     switch = KillSwitch(int(sys.argv[1]), process_is_killed)
-    switch.install(app.database().engine())
+    switch.install(database().engine())
     invoke(app.handler, json.load(sys.stdin))
-    app.database().dispose()
+    database().dispose()
     app.model().close()
     sys.stdout.write(f"\n{switch.passed}")
 

@@ -3,7 +3,7 @@
 import select
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import psycopg2
@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from taskchat.errors import DatabaseUnavailableError
+from taskchat.settings import settings
 
 Result = TypeVar("Result")
 
@@ -23,6 +24,12 @@ SQLITE_BUSY_TIMEOUT_SECONDS = 5
 RETRY_AFTER_SECONDS = 2
 _DATA_EXCEPTION_CLASS = "22"
 """Class of SQLSTATE (PostgreSQL, appendix A) whose messages quote the value that did not fit."""
+
+
+@lru_cache(maxsize=1)
+def database() -> "Database":
+    """Return this process's database, as its settings name it."""
+    return Database(settings().resolve_database_url, deadline_seconds=settings().database_deadline_seconds)
 
 
 def driver_url(url: str) -> URL:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from functions.chat import app as chat_app
+from taskchat.database import database
 from taskchat.models import Conversation, Message, Task, Turn
 from tests.functions.conftest import Post
 from tests.support.lambda_events import http_event, invoke
@@ -18,9 +18,7 @@ BUY_GROCERIES = {"message": "Add a task to buy groceries", "timezone": "Europe/B
 
 
 def count(table: type) -> int:
-    return chat_app.database().transaction(
-        lambda session: session.execute(select(func.count()).select_from(table)).scalar_one()
-    )
+    return database().transaction(lambda session: session.execute(select(func.count()).select_from(table)).scalar_one())
 
 
 def assert_problem(answer: Any, status: int, code: str) -> None:
@@ -91,7 +89,7 @@ def test_the_same_key_with_another_body_is_refused(post_chat: Post, scripted_mod
 def test_a_new_conversation_takes_its_title_from_the_message(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("Hello."))
     post_chat({"message": f"  Plan\n the {'long ' * 100}weekend"})
-    (title,) = chat_app.database().transaction(lambda session: session.execute(select(col(Conversation.title))).one())
+    (title,) = database().transaction(lambda session: session.execute(select(col(Conversation.title))).one())
     assert title == f"Plan the {'long ' * 100}"[:200]
 
 

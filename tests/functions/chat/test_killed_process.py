@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from functions.chat import app as chat_app
+from taskchat.database import database
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.functions.conftest import Post
 from tests.support.lambda_events import http_event
@@ -34,12 +34,12 @@ def invocation(point: int, key: str) -> "subprocess.CompletedProcess[str]":
 
 def read(column: Any) -> list[Any]:
     rows = select(column).order_by(column.class_.id)
-    return list(chat_app.database().transaction(lambda session: session.execute(rows).scalars().all()))
+    return list(database().transaction(lambda session: session.execute(rows).scalars().all()))
 
 
 def let_every_lease_run_out() -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
-    chat_app.database().transaction(lambda session: session.execute(update(Turn).values(lease_expires_at=past)))
+    database().transaction(lambda session: session.execute(update(Turn).values(lease_expires_at=past)))
 
 
 def test_a_process_killed_on_the_way_leaves_a_turn_that_the_same_request_finishes(

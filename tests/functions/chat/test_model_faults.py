@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from functions.chat import app as chat_app
+from taskchat.database import database
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.functions.conftest import Post
 from tests.support.lambda_events import Answer
@@ -53,7 +53,7 @@ def tell(post_chat: Post, **context: Any) -> Answer:
 
 
 def read(statement: Any) -> Any:
-    return chat_app.database().transaction(lambda session: session.execute(statement).scalars().all())
+    return database().transaction(lambda session: session.execute(statement).scalars().all())
 
 
 def assert_kept_and_still_free(expected_status: TurnStatus) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from functions.conversations import app as conversations_app
 from taskchat import principal
+from taskchat.database import database
 from taskchat.models import Conversation, Message, Role, User
 from taskchat.settings import settings
 from tests.support.lambda_events import Answer, http_event, invoke
@@ -30,8 +31,8 @@ def ask(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Ask]:
         return invoke(conversations_app.handler, http_event(method, path, **event))
 
     yield ask
-    conversations_app.database().dispose()
-    for kept in (conversations_app.database, settings):
+    database().dispose()
+    for kept in (database, settings):
         kept.cache_clear()
 
 
@@ -59,12 +60,12 @@ def seeded(ask: Ask) -> list[int]:  # noqa: ARG001 - it sets the environment
             session.execute(insert(Message).values(conversation_id=ids[-1], created_at=created_at, **message))
         return ids
 
-    return conversations_app.database().transaction(work)
+    return database().transaction(work)
 
 
 def count(table: type) -> int:
     statement = select(func.count()).select_from(table)
-    return conversations_app.database().transaction(lambda session: session.execute(statement).scalar_one())
+    return database().transaction(lambda session: session.execute(statement).scalar_one())
 
 
 def assert_problem(answer: Answer, status: int, code: str, fields: list[str] | None = None) -> None:
@@ -120,7 +121,7 @@ def test_the_limits_are_20_and_50_where_none_is_given(ask: Ask, seeded: list[int
         rows = [{"conversation_id": seeded[0], "role": Role.USER, "content": "x"} for _ in range(60)]
         session.execute(insert(Message), rows)
 
-    conversations_app.database().transaction(fill)
+    database().transaction(fill)
     assert len(ask("GET", "/conversations").body["items"]) == 20
     assert len(ask("GET", f"/conversations/{seeded[0]}/messages").body["items"]) == 50
     assert len(ask("GET", "/conversations", query={"limit": 100}).body["items"]) == 55
