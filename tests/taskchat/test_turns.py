@@ -44,7 +44,6 @@ def turn_request(key: str = "key", conversation_id: int | None = None, user_id: 
         request_hash=f"hash of {conversation_id}",
         conversation_id=conversation_id,
         message="Buy milk",
-        title="Buy milk",
     )
 
 
@@ -70,8 +69,8 @@ def finish(database: Database, held: Lease, extended: Lease) -> int:
     )
 
 
-def interrupt(database: Database, held: Lease, status: TurnStatus = TurnStatus.INTERRUPTED) -> None:
-    database.transaction(lambda session: turns.interrupt(session, held, status, "the model failed"))
+def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) -> None:
+    database.transaction(lambda session: turns.interrupt(session, held, "the model failed", is_permanent=is_permanent))
 
 
 def let_the_lease_run_out(database: Database, lease: Lease) -> Lease:
@@ -196,7 +195,9 @@ def test_a_turn_that_stopped_goes_on_with_its_recorded_steps(database: Database,
     if end == "lease run out":
         let_the_lease_run_out(database, extended)
     else:
-        interrupt(database, extended, TurnStatus(end))
+        interrupt(database, extended, is_permanent=end is TurnStatus.FAILED)
+        turn = stored_turn(database, extended.turn_id)
+        assert (turn.status, turn.error) == (end, "the model failed")
     lease, steps = resume(database, turn_request())
     assert lease.attempt == 2
     assert [step.tool_calls for step in steps] == [[CALL]]

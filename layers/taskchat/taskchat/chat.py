@@ -20,7 +20,6 @@ from taskchat.errors import (
     TaskchatError,
     TurnSupersededError,
 )
-from taskchat.models import TITLE_CHARACTERS, Role, TurnStatus
 
 Result = TypeVar("Result")
 
@@ -169,16 +168,18 @@ class _RunningTurn:
     ) -> None:
         # Without the lease there is nothing to give back, and without the database no way to.
         if error is not None and not isinstance(error, TurnSupersededError | DatabaseUnavailableError):
-            status, reason = _end_of(error)
-            self._chat.transaction(lambda session: turns.interrupt(session, self._lease, status, reason))
+            reason, is_permanent = _end_of(error)
+            self._chat.transaction(
+                lambda session: turns.interrupt(session, self._lease, reason, is_permanent=is_permanent)
+            )
 
     def messages(self) -> list[agent.ChatMessage]:
         """Return what the model is given: instructions, history, the person's message, the steps so far."""
         now = datetime.now(self._request.time_zone)
         return [
-            {"role": Role.SYSTEM.value, "content": agent.system_prompt(now)},
+            {"role": "system", "content": agent.system_prompt(now)},
             *agent.transcript(self._begun.history),
-            {"role": Role.USER.value, "content": self._request.message},
+            {"role": "user", "content": self._request.message},
             *(message for step in self._begun.steps for message in agent.step(step.content, step.tool_calls or [])),
         ]
 
@@ -232,7 +233,6 @@ def _turn_request(request: ChatRequest) -> turns.TurnRequest:
         request_hash=hashlib.sha256(identity.encode()).hexdigest(),
         conversation_id=request.conversation_id,
         message=request.message,
-        title=" ".join(request.message.split())[:TITLE_CHARACTERS],
     )
 
 
@@ -240,12 +240,11 @@ def _usage(completion: agent.Completion) -> turns.Usage:
     return turns.Usage(completion.model, completion.input_tokens, completion.output_tokens)
 
 
-def _end_of(error: BaseException) -> tuple[TurnStatus, str]:
-    """Tell how a turn ends that an error ended, and the reason to keep; a foreign error's text may hold anything."""
+def _end_of(error: BaseException) -> tuple[str, bool]:
+    """Tell why a turn ends, and whether for good; of a foreign error only the name, its text may hold anything."""
     if not isinstance(error, TaskchatError):
-        return TurnStatus.FAILED, type(error).__name__
-    is_permanent = isinstance(error, ModelFailedError) and error.permanent
-    return TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED, str(error)
+        return type(error).__name__, True
+    return str(error), isinstance(error, ModelFailedError) and error.permanent
 
 
 def _reply(conversation_id: int, replies: Sequence[turns.Reply], *, replayed: bool) -> ChatReply:

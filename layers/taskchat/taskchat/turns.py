@@ -32,7 +32,7 @@ from taskchat.errors import (
     TurnInProgressError,
     TurnSupersededError,
 )
-from taskchat.models import Conversation, Message, Role, Turn, TurnStatus, User, utc_now
+from taskchat.models import TITLE_CHARACTERS, Conversation, Message, Role, Turn, TurnStatus, User, utc_now
 from taskchat.statements import Write, together
 
 
@@ -56,7 +56,6 @@ class TurnRequest:
     request_hash: str
     conversation_id: int | None
     message: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -228,9 +227,13 @@ def finish(session: Session, held: Lease, extended: Lease, *, content: str, usag
     return _write(session, held, closed, {"content": content}, extended.expires_at, touched)
 
 
-def interrupt(session: Session, held: Lease, status: TurnStatus, error: str) -> None:
-    """Give the lease back before the end, with the reason; where the lease is lost already, do nothing."""
-    session.execute(update(Turn).where(*_is_held(held)).values(status=status, error=error))
+def interrupt(session: Session, held: Lease, reason: str, *, is_permanent: bool) -> None:
+    """Give the lease back before the end; where it is lost already, do nothing.
+
+    `is_permanent` says that the same request would meet the same again, until somebody has mended the `reason`.
+    """
+    status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
+    session.execute(update(Turn).where(*_is_held(held)).values(status=status, error=reason))
 
 
 def recorded(session: Session, lease: Lease) -> Sequence[Reply]:
@@ -245,9 +248,15 @@ def _create_conversation(session: Session, request: TurnRequest) -> int:
     _, conversation_id = together(
         session,
         insert(User).from_select(["id", "subject", "email"], user).returning(col(User.id)),
-        insert(Conversation).values(user_id=request.user_id, title=request.title).returning(col(Conversation.id)),
+        insert(Conversation)
+        .values(user_id=request.user_id, title=_title(request.message))
+        .returning(col(Conversation.id)),
     )
     return int(conversation_id)
+
+
+def _title(message: str) -> str:
+    return " ".join(message.split())[:TITLE_CHARACTERS]
 
 
 def _insert_owned(
