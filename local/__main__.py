@@ -1,0 +1,124 @@
+"""`python -m local`, which is `make run`: Taskchat on this machine, until Ctrl-C.
+
+It ends with status 0 on Ctrl-C and on SIGTERM, and with 1, after one line that says why, where it cannot start.
+"""
+
+import os
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from types import FrameType
+
+from local.environment import (
+    ROOT,
+    STATE,
+    StartError,
+    choose_database,
+    describe_model,
+    read_port,
+    use_offline_model,
+    wants_offline_model,
+)
+from local.gateway.server import Gateway
+from local.gateway.template import Api, TemplateError, read_template
+from local.model.server import offline_model
+from local.runtime.instance import FunctionError, Instance
+
+LOG_FILE = STATE / "functions.log"
+MIGRATE_HANDLER = "functions.migrate.app.handler"
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> int:
+    """Run until a signal; return the exit status."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        with ExitStack() as stack:
+            _start(stack)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    except (StartError, TemplateError) as error:
+        print(f"taskchat: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # A second Ctrl-C, while everything is being stopped, must not interrupt that.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _start(stack: ExitStack) -> None:
+    port = read_port(os.environ)
+    api = read_template(ROOT / "template.yaml")
+    # The port comes first: where it is taken, nothing else has been touched.
+    gateway = _open(api, port)
+    stack.callback(gateway.stop)
+    STATE.mkdir(exist_ok=True)
+    database = choose_database(os.environ)
+    model = _choose_model(stack)
+    os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "taskchat")
+    try:
+        gateway.warm_up()
+        _migrate(api)
+        gateway.start()
+    except FunctionError as error:
+        raise StartError(
+            f"cannot start: {error.kind}: {_first_line(error)} More in {LOG_FILE.relative_to(ROOT)}."
+        ) from error
+    _welcome(gateway.url, model, database)
+
+
+def _open(api: Api, port: int) -> Gateway:
+    try:
+        return Gateway(api, port=port, log_file=LOG_FILE, access_log=_say)
+    except OSError as error:
+        raise StartError(
+            f"port {port} cannot be used: {error.strerror}. Stop what listens there, or try PORT={port + 1} make run"
+        ) from error
+
+
+def _choose_model(stack: ExitStack) -> str:
+    if not wants_offline_model(os.environ):
+        return describe_model(os.environ)
+    server = stack.enter_context(offline_model())
+    use_offline_model(os.environ, f"{server.url}/v1")
+    return "offline, for simple commands; set OPENAI_API_KEY or OPENAI_BASE_URL for a real one"
+
+
+def _migrate(api: Api) -> None:
+    (function,) = (function for function in api.functions.values() if function.handler == MIGRATE_HANDLER)
+    instance = Instance(function, LOG_FILE)
+    try:
+        instance.invoke({"action": "upgrade"})
+    finally:
+        instance.close()
+
+
+def _welcome(url: str, model: str, database: str) -> None:
+    _say(
+        f"Taskchat answers at {url} (Ctrl-C stops it)\n"
+        f"  model     {model}\n"
+        f"  database  {database}\n"
+        f"  log       {os.path.relpath(LOG_FILE)}\n"
+        "Try this in another terminal:\n"
+        f"  curl -s {url}/chat -H 'Content-Type: application/json' \\\n"
+        '    -d \'{"message": "Add a task to buy groceries"}\''
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""What `template.yaml` says about the API: its functions, its routes, its CORS rules."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
+from yaml import YAMLError
+
+from local.gateway.cors import CorsRules
+from local.runtime.instance import Function
+
+ANY_METHOD = "ANY"
+DEFAULT_PATH = "$default"
+LAMBDA_TIMEOUT_SECONDS = 3
+LAMBDA_MEMORY_MB = 128
+"""What Lambda gives to a function that asks for nothing."""
+
+
+class TemplateError(Exception):
+    """Raised when a template does not describe an API that can be played."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of the API; `path` may hold `{name}` for a segment and `{name+}` for all that is left."""
+
+    method: str
+    path: str
+    function: Function
+    needs_token: bool
+
+    @property
+    def key(self) -> str:
+        """Return the route key, as in `GET /conversations/{id}`."""
+        return DEFAULT_PATH if self.path == DEFAULT_PATH else f"{self.method} {self.path}"
+
+    def match(self, method: str, path: str) -> dict[str, str] | None:
+        """Return the path parameters when this route serves a request, with an encoded path."""
+        if self.path == DEFAULT_PATH:
+            return {}
+        if self.method not in {method, ANY_METHOD}:
+            return None
+        found = _pattern(self.path).fullmatch(path)
+        if not found:
+            return None
+        names = re.findall(r"\{([^}+]+)\+?\}", self.path)
+        return {name: unquote(value) for name, value in zip(names, found.groups(), strict=True)}
+
+    @property
+    def specificity(self) -> tuple[bool, list[int], bool]:
+        """Order routes as the documentation of HTTP APIs does: literal before variable, a method before ANY."""
+        ranks = [2 if part.endswith("+}") else int(part.startswith("{")) for part in self.path.split("/")]
+        return self.path == DEFAULT_PATH, ranks, self.method == ANY_METHOD
+
+
+@dataclass(frozen=True)
+class Api:
+    """An HTTP API. `functions` are all those of the template, with a route or without."""
+
+    routes: tuple[Route, ...]
+    functions: Mapping[str, Function]
+    cors: CorsRules | None
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """Return the most specific route that serves a request, with its path parameters."""
+        for route in self.routes:
+            parameters = route.match(method, path)
+            if parameters is not None:
+                return route, parameters
+        return None
+
+
+def read_template(path: Path) -> Api:
+    """Read a SAM template.
+
+    Raises:
+        TemplateError: it cannot be read, or a function lacks its handler.
+    """
+    try:
+        template = yaml_parse(path.read_text(encoding="utf-8"))
+        return _api(_resolve(template, _defaults(template)))
+    except (OSError, YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise TemplateError(f"{path.name} does not describe an API: {type(error).__name__}: {reason}") from error
+
+
+def _api(template: Mapping[str, Any]) -> Api:
+    resources: Mapping[str, Mapping[str, Any]] = template["Resources"]
+    apis = [part.get("Properties", {}) for part in resources.values() if part["Type"] == "AWS::Serverless::HttpApi"]
+    api = apis[0] if apis else {}
+    shared = template.get("Globals", {}).get("Function", {})
+    authorized = "DefaultAuthorizer" in api.get("Auth", {})
+    functions: dict[str, Function] = {}
+    routes: list[Route] = []
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            properties = {**shared, **resource["Properties"]}
+            functions[name] = _function(name, properties)
+            routes += _routes(functions[name], properties.get("Events", {}), authorized=authorized)
+    ordered = tuple(sorted(routes, key=lambda route: route.specificity))
+    cors = api.get("CorsConfiguration")
+    return Api(ordered, functions, CorsRules.from_template(cors) if cors else None)
+
+
+def _function(name: str, properties: Mapping[str, Any]) -> Function:
+    return Function(
+        name=name,
+        handler=properties["Handler"],
+        timeout_seconds=properties.get("Timeout", LAMBDA_TIMEOUT_SECONDS),
+        memory_mb=properties.get("MemorySize", LAMBDA_MEMORY_MB),
+    )
+
+
+def _routes(function: Function, events: Mapping[str, Any], *, authorized: bool) -> Iterator[Route]:
+    for event in events.values():
+        if event["Type"] == "HttpApi":
+            properties = event.get("Properties", {})
+            public = properties.get("Auth", {}).get("Authorizer") == "NONE"
+            yield Route(
+                method=properties.get("Method", ANY_METHOD).upper(),
+                path=properties.get("Path", DEFAULT_PATH),
+                function=function,
+                needs_token=authorized and not public,
+            )
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{[^}]+\})", path)
+    return re.compile("".join(_part(part) for part in parts))
+
+
+def _part(part: str) -> str:
+    if not part.startswith("{"):
+        return re.escape(part)
+    return "(.+)" if part.endswith("+}") else "([^/]+)"
+
+
+def _defaults(template: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _default(parameter) for name, parameter in (template.get("Parameters") or {}).items()}
+
+
+def _default(parameter: Mapping[str, Any]) -> Any:
+    default = parameter.get("Default", "")
+    return default.split(",") if parameter.get("Type") == "CommaDelimitedList" else default
+
+
+def _resolve(node: Any, parameters: Mapping[str, Any]) -> Any:
+    """Put the default of each parameter in the place of a reference to it; other references stay."""
+    if isinstance(node, Mapping):
+        if set(node) == {"Ref"}:
+            return parameters.get(node["Ref"], node)
+        return {key: _resolve(value, parameters) for key, value in node.items()}
+    if isinstance(node, Sequence) and not isinstance(node, str):
+        return [_resolve(value, parameters) for value in node]
+    return node

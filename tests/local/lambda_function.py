@@ -1,0 +1,56 @@
+"""A function for the tests of the gateway: it does what the request's body asks it to do.
+
+It runs in processes of their own; what it shows them, and what it waits for, goes through named pipes.
+"""
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Echo the event and the context, unless the body is a JSON object that says something else."""
+    command = _command(event)
+    match command.get("do"):
+        case "return":
+            return command["value"]
+        case "return no json":
+            return {"statusCode": 200, "body": object()}
+        case "raise":
+            raise ValueError(command["message"])
+        case "exit":
+            os._exit(3)
+        case "print":
+            print(command["text"])  # noqa: T201 - that is what is asked for
+        case "say pid and hang":
+            Path(command["pipe"]).write_text(str(os.getpid()), encoding="utf-8")
+            threading.Event().wait()
+        case "meet" if command["first"]:
+            Path(command["pipe"]).write_text("here", encoding="utf-8")
+        case "meet":
+            Path(command["pipe"]).read_text(encoding="utf-8")
+    return {
+        "statusCode": 200,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps({"event": event, "context": _describe(context), "pid": os.getpid()}),
+    }
+
+
+def _command(event: dict[str, Any]) -> dict[str, Any]:
+    try:
+        command = json.loads(event.get("body") or "{}")
+    except ValueError:
+        return {}
+    return command if isinstance(command, dict) else {}
+
+
+def _describe(context: Any) -> dict[str, Any]:
+    return {
+        "aws_request_id": context.aws_request_id,
+        "function_name": context.function_name,
+        "memory_limit_in_mb": context.memory_limit_in_mb,
+        "invoked_function_arn": context.invoked_function_arn,
+        "remaining_ms": context.get_remaining_time_in_millis(),
+    }
