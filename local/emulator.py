@@ -113,17 +113,19 @@ def built_function(name: str, build: Path = BUILD) -> BuiltFunction:
 
 
 @contextmanager
-def start(function: BuiltFunction, environment: Mapping[str, str], python: str | None = None) -> Iterator[Emulator]:
-    """Start a built function with these variables beside those of its template, and stop it at the end.
+def start(
+    function: BuiltFunction, environment: Mapping[str, str], python_version: str = LAMBDA_PYTHON
+) -> Iterator[Emulator]:
+    """Start a function with these variables beside those of its template, and stop it at the end.
 
-    `python` is the interpreter to run it with; without one, a Python of the runtime's version is looked for.
+    `python_version` is what it was built for. Such an interpreter is looked for, and fetched where there is none.
     """
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise EmulatorError("the functions are built for Linux on x86_64, and run nowhere else")
-    python = python or interpreter_or_install(LAMBDA_PYTHON)
+    python = interpreter_or_install(python_version)
     with tempfile.TemporaryDirectory(prefix="taskchat-lambda-") as folder:
         opt = _merge_layers(function.layers, Path(folder) / "opt" / "python")
-        runtime = _runtime_client(python)
+        runtime = _runtime_client(python, python_version)
         port, api_port = _free_ports(2)
         command = [
             _emulator_binary(),
@@ -137,7 +139,12 @@ def start(function: BuiltFunction, environment: Mapping[str, str], python: str |
             process = subprocess.Popen(
                 command,
                 cwd=function.package,
-                env={**_lambda_variables(function, opt, runtime), **function.environment, **environment},
+                env={
+                    **_lambda_variables(function, opt, runtime),
+                    "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python_version}",
+                    **function.environment,
+                    **environment,
+                },
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -158,7 +165,6 @@ def _lambda_variables(function: BuiltFunction, opt: Path, runtime: Path) -> dict
         "TZ": ":UTC",
         "PYTHONPATH": f"{opt}:{runtime}",
         "LAMBDA_TASK_ROOT": str(function.package),
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{LAMBDA_PYTHON}",
         "AWS_REGION": "us-east-1",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -176,15 +182,15 @@ def _merge_layers(layers: Sequence[Path], target: Path) -> Path:
     return target
 
 
-def _runtime_client(python: str) -> Path:
+def _runtime_client(python: str, python_version: str) -> Path:
     """Return a folder with the runtime client alone, compiled, as the runtime has it; made at the first call."""
-    home = TOOLS / f"awslambdaric-{version('awslambdaric')}-python{LAMBDA_PYTHON}"
+    home = TOOLS / f"awslambdaric-{version('awslambdaric')}-python{python_version}"
     if not home.exists():
         TOOLS.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
             target = Path(scratch) / home.name
             exactly = [f"{name}=={version(name)}" for name in RUNTIME_CLIENT]
-            options = ["--quiet", "--no-deps", "--link-mode", "copy", "--python-version", LAMBDA_PYTHON]
+            options = ["--quiet", "--no-deps", "--link-mode", "copy", "--python-version", python_version]
             subprocess.run(
                 [str(uv()), "pip", "install", *options, "--target", str(target), *exactly], check=True, cwd=ROOT
             )

@@ -67,11 +67,12 @@ def build(tmp_path_factory: pytest.TempPathFactory, python_version: str) -> Path
 
 
 @pytest.fixture(scope="session")
-def migration(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Migration:
+def migration(build: Path, python_version: str, tmp_path_factory: pytest.TempPathFactory) -> Migration:
     """Migrate an SQLite file through the built function, once."""
     path = tmp_path_factory.mktemp("migrated") / "taskchat.sqlite3"
-    with start(built_function("MigrateFunction", build), {"DATABASE_URL": f"sqlite:///{path}"}, sys.executable) as it:
-        return Migration(path, it.invoke({}))
+    function = built_function("MigrateFunction", build)
+    with start(function, {"DATABASE_URL": f"sqlite:///{path}"}, python_version) as emulator:
+        return Migration(path, emulator.invoke({}))
 
 
 @pytest.fixture
@@ -88,13 +89,13 @@ def migrated(migration: Migration, sqlite_path: Path) -> None:
 
 
 @pytest.fixture
-def start_function(build: Path, sqlite_path: Path) -> Iterator[StartFunction]:
+def start_function(build: Path, python_version: str, sqlite_path: Path) -> Iterator[StartFunction]:
     """Start a built function on this test's database, with more variables where the test gives them."""
     with ExitStack() as stack:
 
         def start_it(name: str, environment: Mapping[str, str] | None = None) -> Emulator:
             variables = {"DATABASE_URL": f"sqlite:///{sqlite_path}", **(environment or {})}
-            return stack.enter_context(start(built_function(name, build), variables, sys.executable))
+            return stack.enter_context(start(built_function(name, build), variables, python_version))
 
         yield start_it
 
