@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=utc_now(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_conversations_user_id", "conversations", ["user_id"])
     op.create_index("ix_conversations_updated_at", "conversations", ["updated_at"])
@@ -39,6 +40,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], ondelete="CASCADE"),
         sa.CheckConstraint("role IN ('user', 'assistant', 'system')", name="ck_messages_role"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_messages_conversation_id", "messages", ["conversation_id"])
     op.create_index("idx_messages_conversation_created", "messages", ["conversation_id", "created_at"])

@@ -138,6 +138,12 @@ def test_a_deleted_task_is_gone(session: Session) -> None:
         tasks.get(session, ANN, task.id)
 
 
+def test_the_id_of_a_deleted_task_is_not_given_out_again(session: Session) -> None:
+    task = tasks.create(session, ANN, title="Buy milk")
+    tasks.delete(session, ANN, task.id)
+    assert tasks.create(session, ANN, title="Buy bread").id > task.id
+
+
 @pytest.mark.parametrize(
     "reach",
     [

@@ -30,6 +30,8 @@ from sqlmodel import Field, SQLModel
 SMALLEST_ID = 1
 LARGEST_ID = 2**63 - 1
 TITLE_CHARACTERS = 200
+_NEVER_REUSED = {"sqlite_autoincrement": True}
+"""An id that was deleted is not given out again: "task 4" in an old message must not mean another task."""
 
 
 class Priority(enum.StrEnum):
@@ -152,7 +154,7 @@ class Task(SQLModel, table=True):
     """Something that a person wants done."""
 
     __tablename__ = "tasks"
-    __table_args__ = (Index("ix_tasks_user_id_id", "user_id", "id"),)
+    __table_args__ = (Index("ix_tasks_user_id_id", "user_id", "id"), _NEVER_REUSED)
 
     id: int = _id()
     user_id: uuid.UUID = _user_reference()
@@ -179,6 +181,7 @@ class Conversation(SQLModel, table=True):
         Index("ix_conversations_user_id", "user_id"),
         Index("ix_conversations_updated_at", "updated_at"),
         Index("ix_conversations_user_id_updated_at_id", "user_id", "updated_at", "id"),
+        _NEVER_REUSED,
     )
 
     id: int = _id()
@@ -232,6 +235,7 @@ class Message(SQLModel, table=True):
         Index("ix_messages_conversation_id", "conversation_id"),
         Index("idx_messages_conversation_created", "conversation_id", "created_at"),
         Index("ix_messages_turn_id", "turn_id"),
+        _NEVER_REUSED,
     )
 
     id: int = _id()

@@ -102,7 +102,17 @@ def _on_validation_error(request: Request, error: RequestValidationError) -> JSO
     fields = [
         errors.InvalidField(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in error.errors()
     ]
-    return problem(request, INVALID_REQUEST, "Some fields do not fit; see `fields`.", fields=fields)
+    detail = (
+        "Some fields do not fit; see `fields`."
+        if _is_json(request)
+        else "Send JSON, as Content-Type: application/json."
+    )
+    return problem(request, INVALID_REQUEST, detail, fields=fields)
+
+
+def _is_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
