@@ -68,9 +68,8 @@ def _start(stack: ExitStack) -> None:
         _migrate(api)
         gateway.start()
     except FunctionError as error:
-        raise StartError(
-            f"cannot start: {error.kind}: {_first_line(error)} More in {LOG_FILE.relative_to(ROOT)}."
-        ) from error
+        reason = f"{error.kind}: {_first_line(error)}"
+        raise StartError(f"cannot start: {reason} (see {os.path.relpath(LOG_FILE)})") from error
     _welcome(gateway.url, model, database)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
 from yaml import YAMLError
 
 from local.gateway.cors import CorsRules
+from local.gateway.template_yaml import load
 from local.runtime.instance import Function
 
 ANY_METHOD = "ANY"
@@ -81,7 +81,7 @@ def read_template(path: Path) -> Api:
         TemplateError: it cannot be read, or a function lacks its handler.
     """
     try:
-        template = yaml_parse(path.read_text(encoding="utf-8"))
+        template = load(path.read_text(encoding="utf-8"))
         return _api(_resolve(template, _defaults(template)))
     except (OSError, YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
