@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from local.emulator import BuiltFunction, EmulatorError, built_function, start
+from local.environment import SQLITE_FILE
 from local.model.server import offline_model
-from local.toolchain import TOOLS, ToolchainError
+from local.toolchain import ToolchainError
 
 PROVIDER = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _invoke(function: BuiltFunction, event: object) -> object:
     environment = {variable: os.environ[variable] for variable in function.environment if os.environ.get(variable)}
-    environment.setdefault("DATABASE_URL", f"sqlite:///{TOOLS / 'taskchat.sqlite3'}")
+    environment.setdefault("DATABASE_URL", f"sqlite:///{SQLITE_FILE}")
     with ExitStack() as stack:
         if "OPENAI_BASE_URL" in function.environment and not any(name in environment for name in PROVIDER):
             model = stack.enter_context(offline_model())
