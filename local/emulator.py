@@ -24,8 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
-
+from local.gateway.template_yaml import load
 from local.toolchain import LAMBDA_PYTHON, ROOT, TOOLS, interpreter_or_install, uv
 
 BUILD = ROOT / ".aws-sam" / "build"
@@ -90,7 +89,7 @@ def built_function(name: str, build: Path = BUILD) -> BuiltFunction:
     path = build / "template.yaml"
     if not path.exists():
         raise EmulatorError(f"nothing is built in {build}: run `make build`")
-    template = yaml_parse(path.read_text(encoding="utf-8"))
+    template = load(path.read_text(encoding="utf-8"))
     functions = {
         name: resource
         for name, resource in template["Resources"].items()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
 
 from local.emulator import Emulator
+from local.gateway.template_yaml import load
 from tests.lambda_runtime.conftest import FUNCTIONS, ROOT, Migration, StartFunction
 from tests.support.lambda_events import http_event
 
@@ -32,7 +32,7 @@ def body(answer: Mapping[str, Any]) -> Any:
 
 def routes() -> dict[str, str]:
     """Return the function of each route that the template has."""
-    resources = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
+    resources = load((ROOT / "template.yaml").read_text())["Resources"]
     return {
         f"{event['Properties']['Method']} {event['Properties']['Path']}": name
         for name in FUNCTIONS
