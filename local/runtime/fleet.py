@@ -19,9 +19,10 @@ _FAREWELL_SECONDS = 2.0
 class Fleet:
     """Serves invocations of one function from any thread."""
 
-    def __init__(self, function: Function, log_file: Path) -> None:
+    def __init__(self, function: Function, log_file: Path, *, most_instances: int = MOST_INSTANCES) -> None:
         self.function = function
-        self._log_file = log_file
+        self._most_instances = most_instances
+        self.log_file = log_file
         self._idle: list[Instance] = []
         self._all: set[Instance] = set()
         self._stopped = False
@@ -91,7 +92,7 @@ class Fleet:
         with self._changed:
             patience = PATIENCE_SECONDS if self._all else 0
             self._changed.wait_for(lambda: self._idle or self._stopped, timeout=patience)
-            self._changed.wait_for(lambda: self._idle or self._stopped or len(self._all) < MOST_INSTANCES)
+            self._changed.wait_for(lambda: self._idle or self._stopped or len(self._all) < self._most_instances)
             if self._stopped:
                 raise StoppedError("stopped")
             while self._idle:
@@ -102,7 +103,7 @@ class Fleet:
             return self._start()
 
     def _start(self) -> Instance:
-        instance = Instance(self.function, self._log_file)
+        instance = Instance(self.function, self.log_file)
         self._all.add(instance)
         return instance
 

@@ -37,11 +37,11 @@ class Running:
         return int(self.url.rpartition(":")[2])
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal, wait for it and for everything it started, and return its status and its complaints.
+        """Signal it as a terminal does, wait for it and all that it started; return its status and its complaints.
 
         Everything it started holds the other end of its standard error, which therefore ends with the last of them.
         """
-        self.process.send_signal(number)
+        os.killpg(self.process.pid, number)
         _, complaints = self.process.communicate(timeout=20)
         return self.process.returncode, complaints
 
@@ -95,6 +95,7 @@ def start(clone: Path) -> Iterator[Start]:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
+                    start_new_session=True,
                 )
             )
             stack.callback(process.kill)

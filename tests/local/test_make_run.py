@@ -4,6 +4,8 @@ import json
 import shlex
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import Running, Start, run
+from tests.local.conftest import Running, Start, environment, run
 from tests.support.scripted_model import ReceivedRequest, ScriptedModel, Silence, hangs
 
 TIMEOUT_SECONDS = 60
+
+# On one worker, because starting takes longer than everything else here.
+pytestmark = pytest.mark.xdist_group("make run")
 
 
 def fetch(running: Running, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -184,3 +189,38 @@ def test_the_console_shows_a_line_for_each_request_and_nothing_that_was_said(sta
     assert line.startswith("POST /chat 200 ")
     assert complaints == ""
     assert "whisper" not in (clone / ".local" / "functions.log").read_text(encoding="utf-8")
+
+
+def test_a_person_can_talk_at_the_console_in_one_conversation(running: Running, clone: Path) -> None:
+    talk = subprocess.run(
+        [sys.executable, "-m", "local.chat"],
+        cwd=clone,
+        env=environment(PORT=str(running.port)),
+        input="Add a task to tune the piano\n\nMark it as done\n",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert (talk.returncode, talk.stderr) == (0, "")
+    added, done = talk.stdout.splitlines()
+    assert added.startswith('Added "Tune the piano" as task ')
+    assert done.startswith("Marked task ")
+    assert '"Tune the piano"' in done
+
+
+def test_the_console_says_when_nothing_answers(clone: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = str(server.getsockname()[1])
+    talk = subprocess.run(
+        [sys.executable, "-m", "local.chat"],
+        cwd=clone,
+        env=environment(PORT=closed),
+        input="hi\n",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert (talk.returncode, talk.stderr) == (0, "")
+    assert "is `make run` running?" in talk.stdout

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -133,3 +134,14 @@ def test_stopping_answers_503_and_ends_a_function_in_the_middle_of_a_request(
         os.kill(pid, 0)
     assert set(threading.enumerate()) <= before
     assert capsys.readouterr() == ("", "")
+
+
+def test_stopping_closes_a_connection_on_which_nothing_happens(start_gateway: StartGateway) -> None:
+    before = set(threading.enumerate())
+    client = start_gateway()
+    with socket.create_connection(("127.0.0.1", client.gateway.port), timeout=30) as connection:
+        connection.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 404 ")
+        client.gateway.stop()
+        assert set(threading.enumerate()) <= before
+        assert connection.recv(1) == b""
