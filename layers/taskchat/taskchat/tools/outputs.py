@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, SerializationInfo, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SerializationInfo, WithJsonSchema
 
 from taskchat.tools.fields import PriorityName, time_zone_of
 
@@ -18,7 +18,7 @@ LocalTime = Annotated[datetime, PlainSerializer(_local), WithJsonSchema({"type":
 class ToolOutput(BaseModel):
     """The base of all: made from a `TaskRecord`, or field by field."""
 
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(from_attributes=True)
 
 
 class TaskSummary(ToolOutput):
@@ -59,10 +59,8 @@ class TaskList(ToolOutput):
     """The tasks that were asked for."""
 
     tasks: list[TaskSummary]
-    count: int
-    """How many tasks this answer lists."""
-    more: bool
-    """Whether there are others that did not fit in the limit."""
+    count: int = Field(description="How many tasks this answer lists.")
+    more: bool = Field(description="Whether there are others that did not fit in the limit.")
 
 
 class UpdatedTask(TaskDetails):
@@ -78,8 +76,7 @@ class CompletedTask(ToolOutput):
     title: str
     completed: Literal[True] = True
     completed_at: LocalTime | None
-    already_completed: bool
-    """Whether it had been completed before, so that nothing changed."""
+    already_completed: bool = Field(description="Whether it had been completed before, so that nothing changed.")
 
 
 class ReopenedTask(ToolOutput):
@@ -88,8 +85,7 @@ class ReopenedTask(ToolOutput):
     id: int
     title: str
     completed: Literal[False] = False
-    already_pending: bool
-    """Whether it had not been completed, so that nothing changed."""
+    already_pending: bool = Field(description="Whether it had not been completed, so that nothing changed.")
 
 
 class DeletedTask(ToolOutput):
