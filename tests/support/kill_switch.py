@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import psycopg2
 from sqlalchemy import Engine, event
 
 
@@ -29,6 +30,10 @@ class KillSwitch:
         """Watch every statement of this engine, and its commits."""
         event.listen(engine, "before_cursor_execute", self._around_statement)
         event.listen(engine, "after_cursor_execute", self._around_statement)
+        self.install_on_commits(engine)
+
+    def install_on_commits(self, engine: Engine) -> None:
+        """Watch the commits of this engine alone."""
         commit = engine.dialect.do_commit
 
         def do_commit(connection: Any) -> None:
@@ -61,6 +66,12 @@ def connection_dies(_switch: KillSwitch, dbapi_connection: Any) -> None:
     """Cut the wire to the server; nobody is told until the next use."""
     with socket.socket(fileno=os.dup(dbapi_connection.fileno())) as wire:
         wire.shutdown(socket.SHUT_RDWR)
+
+
+def answer_is_lost(_switch: KillSwitch, dbapi_connection: Any) -> None:
+    """Lose the connection with the answer to a COMMIT on its way: nobody can tell whether it happened."""
+    dbapi_connection.close()
+    raise psycopg2.OperationalError("server closed the connection unexpectedly")
 
 
 def process_is_killed(_switch: KillSwitch, _dbapi_connection: Any) -> None:

@@ -10,19 +10,21 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+import pytest
+from sqlalchemy import Engine, func, select, update
 from sqlmodel import col
 
 from taskchat.chat import Chat, ChatReply
 from taskchat.database import Database
 from taskchat.errors import TurnInProgressError
 from taskchat.models import Conversation, Message, Role, Task, Turn, TurnStatus
-from tests.support.kill_switch import Killed, KillSwitch, connection_dies, process_dies
+from tests.support.kill_switch import Killed, KillSwitch, answer_is_lost, connection_dies, process_dies
 from tests.support.scripted_model import ReceivedRequest, ScriptedModel, calls, says
 from tests.taskchat.conftest import request_of
 
 MODEL_CALLS = 3
 FEWEST_POINTS = 2 * 12
+COMMITS = 4
 
 
 def behave(request: ReceivedRequest) -> Any:
@@ -124,20 +126,32 @@ def test_a_process_that_dies_at_any_point_leaves_a_turn_that_is_finished_exactly
     assert point > FEWEST_POINTS
 
 
-def test_a_connection_that_dies_at_any_point_costs_nothing_but_a_new_one(
-    postgres_url: str, chat_over: Callable[[Database], Chat], scripted_model: ScriptedModel
+@pytest.mark.parametrize(
+    ("act", "install", "fewest_points"),
+    [
+        (connection_dies, KillSwitch.install, FEWEST_POINTS),
+        (answer_is_lost, KillSwitch.install_on_commits, 2 * COMMITS),
+    ],
+    ids=["the connection dies", "the answer to a COMMIT is lost"],
+)
+def test_a_connection_that_fails_at_any_point_costs_nothing_but_a_new_one(
+    postgres_url: str,
+    chat_over: Callable[[Database], Chat],
+    scripted_model: ScriptedModel,
+    act: Callable[[KillSwitch, Any], None],
+    install: Callable[[KillSwitch, Engine], None],
+    fewest_points: int,
 ) -> None:
     for point in itertools.count(1):
-        scripted_model.script(*[behave] * (MODEL_CALLS * 2 - scripted_model.unused))
-        switch = KillSwitch(point, connection_dies)
+        scripted_model.script(*[behave] * (MODEL_CALLS - scripted_model.unused))
+        switch = KillSwitch(point, act)
         with another_process(postgres_url, chat_over) as (database, chat):
             database.transaction(lambda _: None)
-            switch.install(database.engine())
-            asked = len(scripted_model.requests)
+            install(switch, database.engine())
             reply = chat.answer(request_of(), lambda: 25.0)
-            assert len(scripted_model.requests) - asked == MODEL_CALLS
+            assert scripted_model.unused == 0
             assert_exactly_once(database, reply)
             empty_all_tables(database)
         if not switch.reached:
             break
-    assert point > FEWEST_POINTS
+    assert point > fewest_points
