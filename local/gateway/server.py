@@ -149,6 +149,8 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
         command = ""
         protocol_version = "HTTP/1.1"
         timeout = _IDLE_SECONDS
+        # The head and the body are two writes, and the second must not wait for an answer to the first.
+        disable_nagle_algorithm = True
 
         def _serve(self) -> None:
             begin = time.perf_counter()

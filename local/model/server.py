@@ -104,6 +104,8 @@ class OfflineModelHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
+    # The head and the body are two writes, and the second must not wait for an answer to the first.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer the list of models."""

@@ -75,26 +75,27 @@ class Fleet:
         self.stop()
 
     def _serve(self, event: Any, future: "Future[Any]") -> None:
+        instance = self._take()
         try:
-            instance = self._take()
-        except StoppedError as error:
-            future.set_exception(error)
-            return
-        try:
-            if future.set_running_or_notify_cancel():
-                future.set_result(instance.invoke(event))
+            if not future.set_running_or_notify_cancel():
+                return
+            if instance is None:
+                raise StoppedError("stopped")
+            future.set_result(instance.invoke(event))
         except FunctionError as error:
             future.set_exception(StoppedError("stopped") if self._stopped else error)
         finally:
-            self._give_back(instance)
+            if instance is not None:
+                self._give_back(instance)
 
-    def _take(self) -> Instance:
+    def _take(self) -> Instance | None:
+        """Wait for an instance that may be used; there is none any more after the stop."""
         with self._changed:
             patience = PATIENCE_SECONDS if self._all else 0
             self._changed.wait_for(lambda: self._idle or self._stopped, timeout=patience)
             self._changed.wait_for(lambda: self._idle or self._stopped or len(self._all) < self._most_instances)
             if self._stopped:
-                raise StoppedError("stopped")
+                return None
             while self._idle:
                 instance = self._idle.pop()
                 if instance.alive:
