@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.CheckConstraint("priority IN ('low', 'normal', 'high', 'urgent')", name="ck_tasks_priority"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_tasks_user_id_id", "tasks", ["user_id", "id"])
+    op.create_index("ix_tasks_user_id_completed_due_at_id", "tasks", ["user_id", "completed", "due_at", "id"])
 
 
 def downgrade() -> None:

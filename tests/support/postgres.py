@@ -155,7 +155,8 @@ def _initialise(account: _Account, programs: Path, folder: Path, data: Path) -> 
     password_file.write_text(PASSWORD + "\n")
     account.give(folder)
     command: list[str | Path] = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256"]
-    command += ["-E", "UTF8", "--locale=C", "--no-sync", f"--pwfile={password_file}"]
+    command += ["-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    command += ["--no-sync", f"--pwfile={password_file}"]
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, **account.options())
     except subprocess.CalledProcessError as error:

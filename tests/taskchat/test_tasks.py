@@ -72,6 +72,12 @@ def test_a_list_holds_what_fits(session: Session, filters: dict[str, Any], expec
     assert titles(session, **filters) == expected
 
 
+@pytest.mark.parametrize("text", ["ÄPFEL", "äpfel", "Äpfel"])
+def test_a_search_ignores_the_case_of_every_script(session: Session, text: str) -> None:
+    tasks.create(session, ANN, title="Äpfel kaufen")
+    assert titles(session, text=text) == ["Äpfel kaufen"]
+
+
 @pytest.mark.parametrize("wildcard", ["%", "_", "\\", "/", "'", "100%", "a_b", "%_"])
 def test_a_wildcard_in_a_search_means_itself(session: Session, wildcard: str) -> None:
     tasks.create(session, ANN, title=f"before {wildcard} after")

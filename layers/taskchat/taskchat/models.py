@@ -154,7 +154,10 @@ class Task(SQLModel, table=True):
     """Something that a person wants done."""
 
     __tablename__ = "tasks"
-    __table_args__ = (Index("ix_tasks_user_id_id", "user_id", "id"), _NEVER_REUSED)
+    __table_args__ = (
+        Index("ix_tasks_user_id_completed_due_at_id", "user_id", "completed", "due_at", "id"),
+        _NEVER_REUSED,
+    )
 
     id: int = _id()
     user_id: uuid.UUID = _user_reference()

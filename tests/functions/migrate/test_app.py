@@ -117,7 +117,7 @@ def test_check_and_verify_fail_before_the_head(migrate: Migrate, action: str, re
     [
         ("ALTER TABLE tasks ADD COLUMN colour TEXT", "colour"),
         ("ALTER TABLE tasks DROP COLUMN description", "description"),
-        ("DROP INDEX ix_tasks_user_id_id", "ix_tasks_user_id_id"),
+        ("DROP INDEX ix_tasks_user_id_completed_due_at_id", "ix_tasks_user_id_completed_due_at_id"),
         ("CREATE TABLE labels (id INTEGER)", "labels"),
     ],
 )
