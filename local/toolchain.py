@@ -4,9 +4,9 @@ Run by whatever `python3` a fresh machine has, so the standard library is all it
 makes the environment; the build and the emulator ask `interpreter()` for the Python of the Lambda runtime.
 """
 
+import functools
 import hashlib
 import io
-import json
 import os
 import platform
 import subprocess
@@ -16,10 +16,10 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".local"
-UV_VERSION = "0.13.9"
 RUNTIME = "3.13"
 """The Python of the deployed functions, as in `template.yaml`."""
 LAMBDA_PYTHON = os.environ.get("LAMBDA_PYTHON", RUNTIME)
@@ -34,13 +34,14 @@ class ToolchainError(Exception):
 
 
 def uv() -> Path:
-    """Return the project's own uv, fetched from PyPI at the first call."""
-    home = TOOLS / f"uv-{UV_VERSION}"
+    """Return the project's own uv, of the version in the lock, fetched at the first call."""
+    locked = _locked_uv()
+    home = TOOLS / f"uv-{locked['version']}"
     if not (home / "bin" / "uv").exists():
         TOOLS.mkdir(exist_ok=True)
         # Made beside its final place and renamed, so that two first runs at once do no harm.
         with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
-            _install_uv(Path(scratch) / "uv")
+            _install_uv(locked, Path(scratch) / "uv")
             if not home.exists():
                 (Path(scratch) / "uv").rename(home)
     return home / "bin" / "uv"
@@ -100,30 +101,34 @@ def _version_of(path: str) -> str | None:
     return answer.stdout.strip()
 
 
-def _install_uv(target: Path) -> None:
+@functools.cache
+def _locked_uv() -> dict[str, Any]:
+    # Not at the top: an older Python lacks it, and is to be told so in one line.
+    import tomllib  # noqa: PLC0415
+
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    return next(package for package in lock["package"] if package["name"] == "uv")
+
+
+def _install_uv(locked: dict[str, Any], target: Path) -> None:
     pip = [sys.executable, "-m", "pip"]
+    requirement = f"uv=={locked['version']}"
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode:
-        _download_uv(target)
-    elif subprocess.run(
-        [*pip, "install", "-qq", "--no-deps", "--target", target, f"uv=={UV_VERSION}"], check=False
-    ).returncode:
-        raise ToolchainError(f"pip cannot install uv {UV_VERSION}; its words stand above")
+        _download_uv(locked, target)
+    elif subprocess.run([*pip, "install", "-qq", "--no-deps", "--target", target, requirement], check=False).returncode:
+        raise ToolchainError(f"pip cannot install {requirement}; its words stand above")
 
 
-def _download_uv(target: Path) -> None:
+def _download_uv(locked: dict[str, Any], target: Path) -> None:
     """Unpack uv's wheel without pip, which Debian's python3 does not bring."""
-    index = urllib.request.Request(
-        "https://pypi.org/simple/uv/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
-    )
-    wheel = f"uv-{UV_VERSION}-py3-none-manylinux_2_17_{platform.machine()}"
+    platform_tag = f"-manylinux_2_17_{platform.machine()}"
     try:
-        with urllib.request.urlopen(index, timeout=30) as answer:  # noqa: S310
-            file = next(file for file in json.load(answer)["files"] if file["filename"].startswith(wheel))
-        with urllib.request.urlopen(file["url"], timeout=120) as answer:  # noqa: S310
+        wheel = next(wheel for wheel in locked["wheels"] if platform_tag in wheel["url"])
+        with urllib.request.urlopen(wheel["url"], timeout=120) as answer:  # noqa: S310
             content = answer.read()
     except (OSError, StopIteration) as error:
-        raise ToolchainError(f"cannot fetch {wheel} from PyPI: install pip, or mend the network") from error
-    if hashlib.sha256(content).hexdigest() != file["hashes"]["sha256"]:
+        raise ToolchainError("cannot fetch uv for this machine: install pip, or mend the network") from error
+    if hashlib.sha256(content).hexdigest() != wheel["hash"].removeprefix("sha256:"):
         raise ToolchainError("uv's wheel arrived damaged: try again")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         member = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))

@@ -48,5 +48,7 @@ def test_another_path_is_404(connection: http.client.HTTPConnection, method: str
 
 
 def test_a_body_without_a_length_is_411(connection: http.client.HTTPConnection) -> None:
-    connection.request("POST", "/v1/chat/completions", iter([b"{}"]), encode_chunked=True)
+    connection.putrequest("POST", "/v1/chat/completions")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
     assert connection.getresponse().status == 411
