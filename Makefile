@@ -7,12 +7,15 @@ export SAM_CLI_TELEMETRY := 0
 READY := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help run test lint build invoke clean
+.PHONY: help run chat test lint build invoke clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
 run: $(READY)  ## chat on http://127.0.0.1:$PORT (3000); no account, no key, no Docker
 	@exec $(BIN)/python -m local
+
+chat: $(READY)  ## talk to what `make run` started, from a second terminal
+	@$(BIN)/python -m local.chat
 
 test: $(READY)  ## run every test; ARGS goes to pytest, as in: make test ARGS='-k turns'
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
