@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, exists, func, insert, inspect, literal, select, update
+from sqlalchemy import ColumnElement, Row, exists, func, insert, inspect, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
@@ -160,7 +160,7 @@ def resume(
     # A turn with the id of this request is its own: it was begun, and the answer to the commit was lost.
     if turn.status is TurnStatus.RUNNING and turn.id != request.turn_id:
         _refuse_a_live_lease(turn.lease_expires_at, TurnInProgressError, "This request is being worked on.")
-    if turn.status is TurnStatus.ABANDONED or _is_overtaken(session, turn.conversation_id, turn.created_at):
+    if turn.status is TurnStatus.ABANDONED or _is_overtaken(session, turn):
         raise TurnSupersededError("The conversation has gone on since; send the message again as a new one.")
     lease = Lease(turn.id, turn.conversation_id, turn.attempt + 1, lease_expires_at)
     try:
@@ -318,9 +318,14 @@ def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], deta
         raise error(detail, retry_after_seconds=math.ceil(left_seconds))
 
 
-def _is_overtaken(session: Session, conversation_id: int, created_at: datetime) -> bool:
+def _is_overtaken(session: Session, turn: Row[Any]) -> bool:
     """Whether a newer turn of the conversation exists: its model has read this turn's message already."""
-    newer = exists().where(col(Turn.conversation_id) == conversation_id, col(Turn.created_at) > created_at)
+    newer = exists().where(
+        col(Turn.conversation_id) == turn.conversation_id,
+        # SQLite's clock counts milliseconds: of two turns in one of them, neither may go on.
+        col(Turn.created_at) >= turn.created_at,
+        col(Turn.id) != turn.id,
+    )
     return bool(session.execute(select(newer)).scalar_one())
 
 
