@@ -318,7 +318,7 @@ def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], deta
         raise error(detail, retry_after_seconds=math.ceil(left_seconds))
 
 
-def _is_overtaken(session: Session, turn: Row[Any]) -> bool:
+def _is_overtaken(session: Session, turn: Row[*tuple[Any, ...]]) -> bool:
     """Whether a newer turn of the conversation exists: its model has read this turn's message already."""
     newer = exists().where(
         col(Turn.conversation_id) == turn.conversation_id,
