@@ -22,6 +22,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 """A sleeping Neon takes up to several seconds to wake."""
 SQLITE_BUSY_TIMEOUT_SECONDS = 5
 RETRY_AFTER_SECONDS = 2
+TRIES = 2
 _DATA_EXCEPTION_CLASS = "22"
 """Class of SQLSTATE (PostgreSQL, appendix A) whose messages quote the value that did not fit."""
 
@@ -76,21 +77,18 @@ class Database:
         Raises:
             DatabaseUnavailableError: the second try failed as well.
         """
-        try:
-            return self._attempt(work)
-        except (DBAPIError, PoolTimeoutError) as error:
-            if not _is_passing(error):
-                raise
-            self.dispose()
-        try:
-            return self._attempt(work)
-        except (DBAPIError, PoolTimeoutError) as error:
-            if not _is_passing(error):
-                raise
-            self.dispose()
-            raise DatabaseUnavailableError(
-                "The database does not answer right now.", retry_after_seconds=RETRY_AFTER_SECONDS
-            ) from error
+        failure: Exception | None = None
+        for _ in range(TRIES):
+            try:
+                return self._attempt(work)
+            except (DBAPIError, PoolTimeoutError) as error:
+                if not _is_passing(error):
+                    raise
+                self.dispose()
+                failure = error
+        raise DatabaseUnavailableError(
+            "The database does not answer right now.", retry_after_seconds=RETRY_AFTER_SECONDS
+        ) from failure
 
     def _attempt(self, work: Callable[[Session], Result]) -> Result:
         with Session(self.engine(), expire_on_commit=False) as session, session.begin():

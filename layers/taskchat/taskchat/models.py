@@ -52,7 +52,7 @@ class Role(enum.StrEnum):
 
 
 class TurnStatus(enum.StrEnum):
-    """Where a turn stands. `taskchat.turns` holds the transitions."""
+    """Where a turn stands. `taskchat.turns.transitions` says how it gets there."""
 
     RUNNING = "running"
     """An invocation holds the lease, or died holding it; at most one turn of a conversation is here."""

@@ -14,8 +14,7 @@ that never arrived, and a write by an invocation that was overtaken, both match 
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from sqlalchemy import ColumnElement, Row, exists, func, insert, inspect, literal, select, update
@@ -34,73 +33,15 @@ from taskchat.errors import (
 )
 from taskchat.models import TITLE_CHARACTERS, Conversation, Message, Role, Turn, TurnStatus, User, utc_now
 from taskchat.statements import Write, together
-
-
-class AlreadyBegunError(Exception):
-    """Raised when the idempotency key or the conversation is taken; `resume` finds out by whom."""
-
-
-class AlreadyRecordedError(Exception):
-    """Raised when this very write was committed before, its answer lost; nothing is written again."""
-
-
-@dataclass(frozen=True)
-class TurnRequest:
-    """What a turn is begun or resumed with; `turn_id` is new, and used only if the key is."""
-
-    turn_id: uuid.UUID
-    user_id: uuid.UUID
-    subject: str
-    email: str | None
-    idempotency_key: str
-    request_hash: str
-    conversation_id: int | None
-    message: str
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The right to write to a turn; `attempt` counts from 1."""
-
-    turn_id: uuid.UUID
-    conversation_id: int
-    attempt: int
-    expires_at: datetime
-
-    def extended(self, seconds: float) -> "Lease":
-        """Return the lease that the next write leaves behind; it always runs out later than this one."""
-        return replace(self, expires_at=max(lease_end(seconds), self.expires_at + timedelta(microseconds=1)))
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What the model's calls cost since the last write."""
-
-    model: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A recorded message of the assistant; `tool_calls` is None for a final one."""
-
-    message_id: int
-    content: str
-    tool_calls: Sequence[Mapping[str, Any]] | None
-
-
-@dataclass(frozen=True)
-class FinishedTurn:
-    """A turn that was over before this request came; its replies are the steps and, last, the final one."""
-
-    conversation_id: int
-    replies: Sequence[Reply]
-
-
-def lease_end(seconds: float) -> datetime:
-    """Return the instant at which a lease of that many seconds, taken now, runs out."""
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+from taskchat.turns.records import (
+    AlreadyBegunError,
+    AlreadyRecordedError,
+    FinishedTurn,
+    Lease,
+    Reply,
+    TurnRequest,
+    Usage,
+)
 
 
 def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) -> Lease:

@@ -1,0 +1,30 @@
+"""The durable turn: begin, record a step, finish; interrupt and resume."""
+
+from taskchat.turns.records import (
+    AlreadyBegunError,
+    AlreadyRecordedError,
+    FinishedTurn,
+    Lease,
+    Reply,
+    TurnRequest,
+    Usage,
+    lease_end,
+)
+from taskchat.turns.transitions import begin, finish, interrupt, record_step, recorded, resume
+
+__all__ = [
+    "AlreadyBegunError",
+    "AlreadyRecordedError",
+    "FinishedTurn",
+    "Lease",
+    "Reply",
+    "TurnRequest",
+    "Usage",
+    "begin",
+    "finish",
+    "interrupt",
+    "lease_end",
+    "record_step",
+    "recorded",
+    "resume",
+]

@@ -1,0 +1,43 @@
+"""How much time a request has: the invocation's, or what is left of the gateway's 30 s."""
+
+import time
+
+import pytest
+
+from taskchat.http import SecondsLeftDep, create_app, lambda_handler
+from tests.support.lambda_events import http_event, invoke
+
+app = create_app()
+
+
+@app.get("/left")
+async def get_left(*, seconds_left: SecondsLeftDep) -> float:
+    return seconds_left()
+
+
+handler = lambda_handler(app)
+
+
+def left(*, waited_seconds: float, remaining_ms: int) -> float:
+    event = http_event("GET", "/left")
+    event["requestContext"]["timeEpoch"] = int((time.time() - waited_seconds) * 1000)
+    return float(invoke(handler, event, remaining_ms=lambda: remaining_ms).body)
+
+
+@pytest.mark.parametrize(
+    ("waited_seconds", "remaining_ms", "expected_seconds"),
+    [
+        (0, 29_000, 29.0),
+        (0, 5_000, 5.0),
+        (10, 29_000, 19.5),
+        (28, 29_000, 1.5),
+        (10**6, 29_000, 29.0),
+        (-(10**6), 29_000, 29.0),
+        (0, 900_000, 29.5),
+    ],
+    ids=["invocation", "short", "a slow start", "hardly any", "a recorded event", "a wrong clock", "a long time-out"],
+)
+def test_the_time_is_that_of_the_invocation_or_of_the_gateway(
+    waited_seconds: float, remaining_ms: int, expected_seconds: float
+) -> None:
+    assert left(waited_seconds=waited_seconds, remaining_ms=remaining_ms) == pytest.approx(expected_seconds, abs=0.5)
