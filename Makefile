@@ -7,6 +7,9 @@ export SAM_CLI_TELEMETRY := 0
 READY := .venv/.ready
 BIN := .venv/bin
 
+# A stamp in an environment that lost its interpreter is worth nothing.
+$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(READY))
+
 .PHONY: help run chat test lint build invoke clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile

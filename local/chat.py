@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -16,6 +17,7 @@ from local.loopback import HOST
 TIMEOUT_SECONDS = 35
 """A little more than the gateway takes at most."""
 ATTEMPTS = 3
+LONGEST_WAIT_SECONDS = 30
 
 
 class ChatError(Exception):
@@ -54,18 +56,23 @@ def _send(url: str, body: dict[str, Any]) -> dict[str, Any]:
     headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
     request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)  # noqa: S310
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for attempt in range(1, ATTEMPTS + 1):
+    left = ATTEMPTS
+    while True:
+        left -= 1
         try:
             with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
                 reply: dict[str, Any] = json.load(answer)
                 return reply
         except urllib.error.HTTPError as error:
             with error:
-                if error.code != 503 or attempt == ATTEMPTS:
+                wait_seconds = error.headers.get("Retry-After", "")
+                if not wait_seconds.isdecimal() or int(wait_seconds) > LONGEST_WAIT_SECONDS or not left:
                     raise ChatError(_reason(error.read())) from None
+            time.sleep(int(wait_seconds))
+        except TimeoutError:
+            raise ChatError("no answer in time") from None
         except (OSError, ValueError):
             raise ChatError(f"nothing answers at {url}; is `make run` running?") from None
-    raise ChatError("no answer")
 
 
 def _reason(body: bytes) -> str:

@@ -39,6 +39,8 @@ def _invoke(function: BuiltFunction, event: object) -> object:
         if "OPENAI_BASE_URL" in function.environment and not any(name in environment for name in PROVIDER):
             model = stack.enter_context(offline_model())
             environment |= {"OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_API_KEY": "offline"}
+        elif "OPENAI_BASE_URL" in environment:
+            environment.setdefault("OPENAI_API_KEY", "none")
         emulator = stack.enter_context(start(function, environment))
         try:
             return emulator.invoke(event)

@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,8 @@ def make_environment() -> None:
     """Make or refresh `.venv` from the lock, with the runtime's Python where one works, else this one."""
     python = interpreter(RUNTIME) or sys.executable
     print("taskchat: making the environment in .venv", file=sys.stderr)
+    if _version_of(str(ROOT / ".venv" / "bin" / "python")) is None:
+        shutil.rmtree(ROOT / ".venv", ignore_errors=True)
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run([uv(), "sync", "--frozen", "--quiet", "--python", python], cwd=ROOT, check=True, env=environment)
 
@@ -141,5 +144,7 @@ def _download_uv(locked: dict[str, Any], target: Path) -> None:
 if __name__ == "__main__":
     try:
         make_environment()
-    except (ToolchainError, subprocess.CalledProcessError) as error:
+    except ToolchainError as error:
         sys.exit(f"taskchat: {error}")
+    except subprocess.CalledProcessError:
+        sys.exit("taskchat: the environment could not be made; uv's words stand above")

@@ -85,7 +85,7 @@ class MessagePage(BaseModel):
     next_cursor: str | None
 
 
-# Not coroutines that wait: an instance serves one invocation at a time, and a thread would only add its cost.
+# Coroutines that block: an instance serves one invocation at a time, so a thread would be nothing but its cost.
 @app.get("/conversations", response_model=ConversationPage)
 async def get_conversations(
     *, query: Annotated[ConversationsQuery, Query()], principal: PrincipalDep

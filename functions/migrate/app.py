@@ -7,14 +7,13 @@ from urllib.parse import quote, quote_plus
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from sqlalchemy import URL
-from sqlalchemy.exc import ArgumentError
 
 from functions.migrate.actions import run
 from functions.migrate.errors import MigrateError, MigrationFailedError
 from functions.migrate.events import read_request
 from migrations.transaction import Limits
 from taskchat.database import driver_url
-from taskchat.settings import SettingsError, settings
+from taskchat.settings import settings
 
 SPARE_SECONDS = 3.0
 """Kept back from the time that Lambda leaves, to undo everything and say why."""
@@ -33,7 +32,7 @@ def handler(event: object, context: LambdaContext | None) -> dict[str, Any]:
         request = read_request(event)
         text = settings().resolve_migration_url()
         secrets.append(text)
-        url = _parse(text)
+        url = driver_url(text)
         secrets += _passwords(url)
         answer = run(request, url, _limits(context))
     except Exception as error:
@@ -53,18 +52,6 @@ def _limits(context: LambdaContext | None) -> Limits:
     if context is None:
         return Limits()
     return Limits().within(context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS)
-
-
-def _parse(text: str) -> URL:
-    try:
-        url = driver_url(text)
-    except (ArgumentError, ValueError):
-        # The parser's own error quotes a part of the URL, which may be one of the password.
-        url = None
-    # After an @ that was not encoded, the rest of a password counts as the host, which errors quote too.
-    if url is None or "@" in (url.host or ""):
-        raise SettingsError("the database's URL cannot be parsed; is its password percent-encoded?")
-    return url
 
 
 def _passwords(url: URL) -> list[str]:

@@ -1,6 +1,7 @@
 """The gateway over HTTP/1.1: one thread for each connection, one instance of a function for each request."""
 
 import concurrent.futures
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from local.gateway.bodies import RequestError, discard, read_body
 from local.gateway.events import Request, event
 from local.gateway.responses import MalformedResponseError, Response, plain, response
 from local.gateway.template import Api, Route
-from local.loopback import LoopbackServer
+from local.loopback import HOST, LoopbackServer
 from local.runtime.fleet import Fleet
 from local.runtime.instance import FunctionError, StoppedError
 
@@ -24,6 +25,8 @@ TIME_LIMIT_SECONDS = 30.0
 """API Gateway gives up then, whatever the function does; the limit cannot be raised."""
 _IDLE_SECONDS = 60
 _DISCARD_SECONDS = 1
+_FORBIDDEN = plain(HTTPStatus.FORBIDDEN)
+_OWN_NAME = re.compile(rf"({re.escape(HOST)}|localhost)(:\d+)?", re.IGNORECASE)
 _NOT_FOUND = plain(HTTPStatus.NOT_FOUND)
 _UNAUTHORIZED = plain(HTTPStatus.UNAUTHORIZED, ("www-authenticate", "Bearer"))
 _INTERNAL = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -105,6 +108,9 @@ class Gateway:
     def answer(self, request: Request) -> Response:
         """Answer a request as API Gateway would."""
         headers = request.joined_headers()
+        # A page whose own name was made to point here (DNS rebinding) would come with that name.
+        if not _OWN_NAME.fullmatch(headers.get("host", HOST)):
+            return _FORBIDDEN
         cors = self.api.cors
         if cors and cors.answers_preflight(request.method, headers):
             return Response(HTTPStatus.NO_CONTENT, tuple(cors.response_headers(headers, preflight=True).items()), b"")

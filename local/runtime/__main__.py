@@ -4,7 +4,6 @@ Reads one JSON line per invocation from standard input, and answers with one JSO
 them when the handler is imported. What the function itself prints goes to the log file.
 """
 
-import asyncio
 import importlib
 import json
 import os
@@ -88,11 +87,8 @@ def main(handler_path: str, log_file: Path) -> None:
             _send(answers, {"error": describe(error)})
             return
         _send(answers, {"ready": True})
-        # Mangum takes the thread's event loop, which newer Pythons no longer make by themselves.
-        with asyncio.Runner() as runner:
-            asyncio.set_event_loop(runner.get_loop())
-            for line in sys.stdin:
-                _send(answers, invoke(handler, json.loads(line)))
+        for line in sys.stdin:
+            _send(answers, invoke(handler, json.loads(line)))
 
 
 def _send(answers: TextIO, answer: dict[str, Any]) -> None:

@@ -62,6 +62,7 @@ def http_event(
     }
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
+        event["headers"]["content-length"] = str(len(event["body"].encode(errors="surrogatepass")))
     return event
 
 

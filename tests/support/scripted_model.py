@@ -77,10 +77,11 @@ class RawAnswer:
 
 @dataclass(frozen=True)
 class Drip:
-    """The bytes of a body with a successful status, one at a time, so many seconds apart."""
+    """The bytes of a body, one at a time, so many seconds apart."""
 
     body: bytes
     seconds_between: float
+    status: int = 200
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,9 @@ def hangs_up() -> Silence:
     return Silence(hang_up=True)
 
 
-def drips(body: bytes, seconds_between: float) -> Drip:
+def drips(body: bytes, seconds_between: float, status: int = 200) -> Drip:
     """Answer so slowly that no single read times out."""
-    return Drip(body, seconds_between)
+    return Drip(body, seconds_between, status)
 
 
 class ScriptedModel:
@@ -264,7 +265,7 @@ def _handler_for(model: ScriptedModel) -> type[BaseHTTPRequestHandler]:
                     self._head(answer.status, answer.headers, len(answer.body))
                     self.wfile.write(answer.body)
                 case Drip():
-                    self._head(200, (("Content-Type", "application/json"),), len(answer.body))
+                    self._head(answer.status, (("Content-Type", "application/json"),), len(answer.body))
                     for byte in answer.body:
                         if model.closing.wait(answer.seconds_between):
                             return

@@ -9,14 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 from sqlmodel import col
 
 from taskchat.chat import Chat, ChatReply, ChatRequest
 from taskchat.database import Database
-from taskchat.errors import ConversationBusyError, TaskchatError, TurnInProgressError, TurnSupersededError
+from taskchat.errors import (
+    ConversationBusyError,
+    ModelFailedError,
+    TaskchatError,
+    TurnInProgressError,
+    TurnSupersededError,
+)
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
-from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
+from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
 
 RACERS = 6
@@ -59,6 +65,14 @@ def race(processes: list[Chat], requests: list[ChatRequest]) -> list[ChatReply |
 
     with ThreadPoolExecutor(len(processes)) as pool:
         return list(pool.map(run, processes, requests))
+
+
+@pytest.fixture
+def postgres_only_url(backend: str, database_url: str) -> str:
+    """Return the database's URL where two transactions can be open at once; SQLite takes one after the other."""
+    if backend != "postgres":
+        pytest.skip("SQLite has one writer at a time: nothing can happen within another's transaction")
+    return database_url
 
 
 @pytest.fixture
@@ -170,6 +184,35 @@ def test_an_invocation_that_wakes_up_after_a_newer_message_writes_nothing(
     assert Counter(read(database, col(Turn.status))) == {TurnStatus.FINISHED: 2, TurnStatus.ABANDONED: 1}
     roles_of_the_window = [message["role"] for message in scripted_model.requests[-1].messages]
     assert roles_of_the_window == ["system", "user", "assistant", "user", "user"]
+
+
+def test_a_turn_overtaken_in_the_very_moment_of_its_takeover_stays_down(
+    chat: Chat,
+    chat_over: Callable[[Database], Chat],
+    database: Database,
+    postgres_only_url: str,
+    scripted_model: ScriptedModel,
+    first_reply: ChatReply,
+) -> None:
+    other_database = Database(lambda: postgres_only_url)
+    scripted_model.script(status(401))
+    request = request_of("overtaken", "Add milk", first_reply.conversation_id)
+    with pytest.raises(ModelFailedError):
+        chat.answer(request, plenty)
+    overtaking: list[ChatReply] = []
+
+    def overtake(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE turns") and not overtaking:
+            scripted_model.script(MILK, says("Added."))
+            newer = request_of("newer", "Well?", first_reply.conversation_id)
+            overtaking.append(chat_over(other_database).answer(newer, plenty))
+
+    event.listen(database.engine(), "before_cursor_execute", overtake)
+    with pytest.raises(TurnSupersededError):
+        chat.answer(request, plenty)
+    other_database.dispose()
+    assert len(overtaking) == 1
+    assert read(database, col(Task.title)) == ["Milk"]
 
 
 def test_a_conversation_deleted_in_the_middle_of_a_turn_stays_deleted(

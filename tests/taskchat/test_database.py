@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from taskchat.database import Database, driver_url
 from taskchat.errors import DatabaseUnavailableError
+from taskchat.settings import SettingsError
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
@@ -21,6 +22,15 @@ def test_the_urls_that_neon_hands_out_mean_psycopg2_and_keep_their_parameters(sc
     assert url.drivername == "postgresql+psycopg2"
     assert url.password == "p@ss"
     assert dict(url.query) == {"sslmode": "require", "channel_binding": "require"}
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann:pa@ss:hunter2@host/db", "postgresql://ann@host:hunter2/db", "hunter2", "://hunter2"]
+)
+def test_an_error_about_a_url_shows_no_part_of_it(url: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        driver_url(url)
+    assert "hunter2" not in "".join(traceback.format_exception(error.value, chain=True))
 
 
 def test_what_a_transaction_wrote_is_gone_when_it_raises(database: Database) -> None:

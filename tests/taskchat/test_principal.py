@@ -20,6 +20,10 @@ def test_the_same_issuer_and_subject_are_always_the_same_person() -> None:
     assert principal.from_event(event(claims | {"email": "other@example.org"})).user_id == ann.user_id
 
 
+def test_an_email_that_no_database_can_hold_is_left_out() -> None:
+    assert principal.from_event(event({"iss": "https://issuer.example", "sub": "ann", "email": "a\x00"})).email is None
+
+
 def test_another_subject_and_another_issuer_are_another_person() -> None:
     people = {
         principal.from_event(event({"iss": issuer, "sub": sub})).user_id

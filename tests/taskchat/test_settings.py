@@ -32,7 +32,7 @@ def test_a_secret_in_the_environment_is_taken_as_it_is() -> None:
 
 
 def test_a_named_secret_comes_from_the_secrets_manager(secrets: Any) -> None:
-    secrets.create_secret(Name="prod/database", SecretString="postgresql://one")
+    secrets.create_secret(Name="prod/database", SecretString="postgresql://one\n")
     secrets.create_secret(Name="prod/unpooled", SecretString="postgresql://two")
     secrets.create_secret(Name="prod/key", SecretBinary=b"binary key")
     settings = read_settings(
@@ -85,3 +85,7 @@ def test_the_secrets_manager_s_client_is_imported_only_for_a_named_secret() -> N
         "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_blank_variable_is_not_set() -> None:
+    assert read_settings({"OPENAI_MODEL": " ", "MODEL_TIMEOUT_SECONDS": ""}) == read_settings({})

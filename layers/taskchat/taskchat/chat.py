@@ -86,38 +86,47 @@ class Chat:
                 turn.messages(),
                 steps_taken=len(begun.steps),
                 record_step=turn.record_step,
-                seconds_left=budget.model_seconds,
+                model_seconds=budget.model_seconds,
             )
             return turn.finish(answer)
 
     def _begin(self, request: turns.TurnRequest, budget: "_Budget") -> "_Begun | turns.FinishedTurn":
         for _ in range(BEGIN_TRIES):
+            lease_expires_at = turns.lease_end(budget.lease_seconds())
             try:
-                return self.transaction(lambda session: self._begin_new(session, request, budget))
+                return self._begin_new(request, lease_expires_at)
             except turns.AlreadyBegunError:
                 pass
             try:
-                resumed = self.transaction(lambda session: self._resume(session, request, budget))
+                resumed = self._resume(request, lease_expires_at)
             except turns.AlreadyBegunError:
                 continue
             if resumed is not None:
                 return resumed
         raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
-    def _begin_new(self, session: Session, request: turns.TurnRequest, budget: "_Budget") -> "_Begun":
-        lease = turns.begin(session, request, turns.lease_end(budget.lease_seconds()))
-        # A conversation that begins here has no history to load.
-        history = [] if request.conversation_id is None else self._history(session, lease)
-        return _Begun(lease, history, [])
+    def _begin_new(self, request: turns.TurnRequest, lease_expires_at: datetime) -> "_Begun":
+        def work(session: Session) -> _Begun:
+            lease = turns.begin(session, request, lease_expires_at)
+            # A conversation that begins here has no history to load.
+            history = [] if request.conversation_id is None else self._history(session, lease)
+            return _Begun(lease, history, [])
 
-    def _resume(
-        self, session: Session, request: turns.TurnRequest, budget: "_Budget"
-    ) -> "_Begun | turns.FinishedTurn | None":
-        found = turns.resume(session, request, turns.lease_end(budget.lease_seconds()))
-        if found is None or isinstance(found, turns.FinishedTurn):
-            return found
-        lease, steps = found
-        return _Begun(lease, self._history(session, lease), steps)
+        return self.transaction(work)
+
+    def _resume(self, request: turns.TurnRequest, lease_expires_at: datetime) -> "_Begun | turns.FinishedTurn | None":
+        tries = 0
+
+        def work(session: Session) -> _Begun | turns.FinishedTurn | None:
+            nonlocal tries
+            tries += 1
+            found = turns.resume(session, request, lease_expires_at, is_repeated=tries > 1)
+            if found is None or isinstance(found, turns.FinishedTurn):
+                return found
+            lease, steps = found
+            return _Begun(lease, self._history(session, lease), steps)
+
+        return self.transaction(work)
 
     def _history(self, session: Session, lease: turns.Lease) -> Sequence[conversations.WindowMessage]:
         return conversations.load_window(

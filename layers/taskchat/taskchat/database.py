@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import psycopg2
 from psycopg2 import extensions
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from taskchat.errors import DatabaseUnavailableError
-from taskchat.settings import settings
+from taskchat.settings import SettingsError, settings
 
 Result = TypeVar("Result")
 
@@ -23,6 +23,9 @@ CONNECT_TIMEOUT_SECONDS = 10
 SQLITE_BUSY_TIMEOUT_SECONDS = 5
 RETRY_AFTER_SECONDS = 2
 TRIES = 2
+_SQLITE_LOCKED = (5, 6)
+"""SQLITE_BUSY and SQLITE_LOCKED (sqlite.org/rescode.html), in the low byte of a result code."""
+_PRIMARY_CODE = 0xFF
 _DATA_EXCEPTION_CLASS = "22"
 """Class of SQLSTATE (PostgreSQL, appendix A) whose messages quote the value that did not fit."""
 
@@ -37,8 +40,18 @@ def driver_url(url: str) -> URL:
     """Return SQLAlchemy's URL for what Neon hands out: `postgres://` and `postgresql://` mean psycopg2 here.
 
     Query parameters, such as `sslmode` and `channel_binding`, stay.
+
+    Raises:
+        SettingsError: it is no URL; the message shows no part of it.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # The parser's own error quotes a part of the URL, which may be one of the password.
+        parsed = None
+    # After an @ or a / that was not encoded, the rest of a password counts as host or database, which errors quote.
+    if parsed is None or (parsed.host and "@" in f"{parsed.host}{parsed.database}"):
+        raise SettingsError("the database's URL cannot be parsed; is its password percent-encoded?")
     if parsed.drivername in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg2")
     return parsed
@@ -99,6 +112,8 @@ def _is_passing(error: DBAPIError | PoolTimeoutError) -> bool:
     """Whether the same work may succeed a moment later: the connection or a lock was lost, not an argument."""
     if isinstance(error, PoolTimeoutError):
         return True
+    if (code := getattr(error.orig, "sqlite_errorcode", None)) is not None:
+        return code & _PRIMARY_CODE in _SQLITE_LOCKED
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 

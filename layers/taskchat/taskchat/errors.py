@@ -24,10 +24,6 @@ class NotFoundError(TaskchatError):
     """Raised for what does not exist and, word for word the same, for what belongs to someone else."""
 
 
-class TooLargeError(TaskchatError):
-    """Raised when a request's body exceeds the limit."""
-
-
 @dataclass(frozen=True)
 class InvalidField:
     """One field that a caller has to mend; `field` is a dotted path, as in `body.message`."""

@@ -224,8 +224,8 @@ class Turn(SQLModel, table=True):
     lease_expires_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     error: str | None = Field(default=None, sa_column=Column(Text))
     model: str | None = Field(default=None, sa_column=Column(Text))
-    input_tokens: int | None = Field(default=None, sa_column=Column(Integer))
-    output_tokens: int | None = Field(default=None, sa_column=Column(Integer))
+    input_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    output_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
     created_at: datetime = _now()
     finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 

@@ -44,7 +44,7 @@ def from_event(event: Mapping[str, Any]) -> Principal:
     return Principal(
         user_id=uuid.uuid5(_USERS, subject),
         subject=subject,
-        email=email if isinstance(email, str) and email else None,
+        email=email if _is_name(email) else None,
     )
 
 

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, cast
+from typing import cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 SECRET_LIFETIME_SECONDS = 300
 """How long a resolved secret is kept, so that a rotated one is picked up without a new deployment."""
@@ -15,28 +15,20 @@ class SettingsError(Exception):
     """Raised when the environment lacks a setting or holds one that makes no sense; never shows a value."""
 
 
-def _absent_if_blank(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Name = Annotated[str | None, BeforeValidator(_absent_if_blank)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_absent_if_blank)]
-
-
 class Settings(BaseModel):
     """What a function can be told from outside. Each field is the environment variable of the same name."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    database_url: Secret = None
-    database_url_secret: Name = None
-    database_url_unpooled: Secret = None
-    database_url_unpooled_secret: Name = None
-    openai_api_key: Secret = None
-    openai_api_key_secret: Name = None
-    openai_base_url: Name = None
+    database_url: SecretStr | None = None
+    database_url_secret: str | None = None
+    database_url_unpooled: SecretStr | None = None
+    database_url_unpooled_secret: str | None = None
+    openai_api_key: SecretStr | None = None
+    openai_api_key_secret: str | None = None
+    openai_base_url: str | None = None
     openai_model: str = "gpt-5-mini"
-    model_timeout_seconds: float = Field(default=20.0, gt=0, le=25)
+    model_timeout_seconds: float = Field(default=20.0, ge=3, le=25)
     history_messages: int = Field(default=50, ge=2, le=500)
     history_tokens: int = Field(default=8_000, ge=500, le=200_000)
     database_deadline_seconds: float = Field(default=8.0, gt=0, le=25)
@@ -57,15 +49,14 @@ class Settings(BaseModel):
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Validate an environment.
+    """Validate an environment; a variable that is blank is not set.
 
     Raises:
         SettingsError: a value does not fit; the message names the variable and the reason, not the value.
     """
+    given = {name: environment.get(name.upper(), "").strip() for name in Settings.model_fields}
     try:
-        return Settings.model_validate(
-            {name: environment[name.upper()] for name in Settings.model_fields if name.upper() in environment}
-        )
+        return Settings.model_validate({name: value for name, value in given.items() if value})
     except ValidationError as error:
         faults = "; ".join(f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise SettingsError(faults) from None
@@ -86,4 +77,4 @@ def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) ->
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
 
     secret = cast("str | bytes", parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
-    return secret.decode() if isinstance(secret, bytes) else secret
+    return (secret.decode() if isinstance(secret, bytes) else secret).strip()

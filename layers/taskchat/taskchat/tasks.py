@@ -122,8 +122,7 @@ def find(
     """List the tasks that fit: the pending first, the soonest due first, those without a date after them.
 
     `due_before` is exclusive and leaves out tasks without a date. `text` is looked for in titles and
-    descriptions, wherever it stands; `%` and `_` in it mean themselves. Its case does not matter, as far as the
-    database knows the letters: SQLite knows those of ASCII.
+    descriptions, wherever it stands; `%` and `_` in it mean themselves, and its case does not matter.
     """
     conditions: list[sa.ColumnElement[bool]] = [_tasks.c.user_id == user_id]
     if status is not Status.ALL:

@@ -132,6 +132,7 @@ def test_a_conversation_of_somebody_else_does_not_exist(post_chat: Post, scripte
         ({"message": "Hi", "timezone": "../../etc/passwd"}, "body.timezone"),
         ({"message": "Hi", "timezone": "a\x00"}, "body.timezone"),
         ({"message": "Hi", "timezone": ""}, "body.timezone"),
+        ({"message": "Hi", "timezone": "localtime"}, "body.timezone"),
         ({"message": "Hi", "timezone": None}, "body.timezone"),
         ({"message": "Hi", "timezone": 1}, "body.timezone"),
         ({"message": "Hi", "user_id": "bob"}, "body.user_id"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -41,6 +42,8 @@ NOT_A_COMPLETION = [
     b'{"choices": [{"message": null}]}',
     b'{"choices": [{"message": {"content": 7}}]}',
     b'{"choices": [{"message": {"tool_calls": [{"function": null}]}}]}',
+    b'{"choices": {"message": {"content": "Hello"}}}',
+    b'{"error": {"message": "no"}}',
     b'{"choices": [{"message": {"tool_calls": "create_task"}}]}',
     b'{"choices": [{"message": {"content": "\xff"}}]}',
     b"[" * 100_000,
@@ -82,6 +85,11 @@ def assert_goes_on(post_chat: Post, scripted_model: ScriptedModel, *answers: Com
         (status(500), 502, "model-failed", TurnStatus.INTERRUPTED),
         (status(503), 502, "model-failed", TurnStatus.INTERRUPTED),
         (status(599, body="nonsense"), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (status(204), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (status(307, headers={"Location": "/v1/chat/completions"}), 502, "model-failed", TurnStatus.FAILED),
+        (raw(b"x", 500, "application/json; charset=rot13"), 502, "model-failed", TurnStatus.INTERRUPTED),
+        (raw(b"x", 400, "application/json; charset=rot13"), 502, "model-failed", TurnStatus.FAILED),
+        (drips(b"x" * 10_000, 1.0, status=500), 502, "model-failed", TurnStatus.INTERRUPTED),
         (hangs_up(), 502, "model-failed", TurnStatus.INTERRUPTED),
         (empty(), 502, "model-failed", TurnStatus.INTERRUPTED),
         (says("   "), 502, "model-failed", TurnStatus.INTERRUPTED),
@@ -197,6 +205,7 @@ def test_an_answer_that_was_cut_off_says_so(post_chat: Post, scripted_model: Scr
         ("x" * 300, {}, "unknown-tool"),
         ("create_task", "not JSON", "invalid-arguments"),
         ("create_task", "[]", "invalid-arguments"),
+        ("create_task", "x" * 60_000, "invalid-arguments"),
         ("create_task", '{"title": NaN}', "invalid-arguments"),
         ("create_task", '{"title": 1e999}', "invalid-arguments"),
         ("create_task", '{"a":' * 5_000 + "1" + "}" * 5_000, "invalid-arguments"),
@@ -223,6 +232,66 @@ def test_a_tool_call_that_is_wrong_is_answered_to_the_model_and_audited(
     assert json.loads(told["tool_calls"][0]["function"]["arguments"]) == call["arguments"]
     assert 1 <= len(told["tool_calls"][0]["function"]["name"]) <= 64
     assert read(select(col(Task.title))) == []
+
+
+@pytest.mark.parametrize(
+    "ids", [("a\x00", "a\ufffd", "a\ud800"), ("", " ", "x" * 5_000), ("a", "a", "b/c")], ids=["odd", "none", "same"]
+)
+def test_call_ids_are_made_anew_where_a_provider_would_not_take_them_back(
+    post_chat: Post, scripted_model: ScriptedModel, ids: tuple[str, ...]
+) -> None:
+    scripted_model.script(calls(*[("list_tasks", {})] * 3, ids=ids), says("None yet."))
+    answer = tell(post_chat)
+    kept = [call["id"] for call in answer.body["tool_calls"]]
+    assert len(set(kept)) == 3
+    assert all(re.fullmatch("[A-Za-z0-9_-]{1,64}", call_id) for call_id in kept)
+    assert [message["tool_call_id"] for message in scripted_model.requests[-1].messages[-3:]] == kept
+
+
+def test_an_endless_answer_is_cut_to_what_a_page_of_messages_can_hold(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(says("x" * 300_000))
+    response = tell(post_chat).body["response"]
+    assert len(response) < 17_000
+    assert response.endswith("(The answer was cut off here.)")
+
+
+@pytest.mark.parametrize("arguments", [[1], 5, True, "[]"], ids=repr)
+def test_arguments_that_are_no_object_are_answered_to_the_model(
+    post_chat: Post, scripted_model: ScriptedModel, arguments: Any
+) -> None:
+    call = {"id": "call_1", "function": {"name": "create_task", "arguments": arguments}}
+    step = {"choices": [{"message": {"tool_calls": [call]}}, None]}
+    scripted_model.script(raw(json.dumps(step).encode()), says("Sorry."))
+    (record,) = tell(post_chat).body["tool_calls"]
+    assert record["error"]["code"] == "invalid-arguments"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"usage": None},
+        {"usage": []},
+        {"usage": {"prompt_tokens": None, "completion_tokens": "many"}},
+        {"usage": {"prompt_tokens": -1, "completion_tokens": 1.5}},
+        {"usage": {"prompt_tokens": 2**31 - 1, "completion_tokens": 2**70}},
+        {"model": None},
+        {"model": 5},
+        {"id": 7, "object": None, "created": "now"},
+    ],
+    ids=str,
+)
+def test_what_only_describes_an_answer_does_not_spoil_it(
+    post_chat: Post, scripted_model: ScriptedModel, odd: dict[str, Any]
+) -> None:
+    call = {"id": 7, "function": {"name": "create_task", "arguments": {"title": "Milk"}}}
+    step = {"choices": [{"message": {"content": None, "tool_calls": [call]}, "finish_reason": 3}]}
+    last = {"choices": [{"message": {"content": [{"type": "text", "text": "Added."}]}}, {"message": {}}]}
+    scripted_model.script(raw(json.dumps(step | odd).encode()), raw(json.dumps(last | odd).encode()))
+    answer = tell(post_chat)
+    assert (answer.status, answer.body["response"]) == (200, "Added.")
+    assert read(select(col(Task.title))) == ["Milk"]
 
 
 def test_several_calls_of_one_reply_run_in_order_and_one_that_fails_spoils_no_other(

@@ -100,7 +100,7 @@ def test_anything_else_arrives_in_base64(client: Client, content_type: str, body
 
 def test_a_body_in_chunks_is_put_together(client: Client) -> None:
     answer = client.raw(
-        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        b"POST /echo HTTP/1.1\r\nHost: localhost:1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         b"3;extension=1\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: 1\r\n\r\n"
     )
     assert b" 200 " in answer

@@ -33,7 +33,7 @@ def test_a_payload_of_the_largest_size_is_taken_and_one_byte_more_is_not(client:
 def test_a_payload_in_chunks_has_the_same_limit(client: Client) -> None:
     chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"
     answer = client.raw(
-        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 11 + b"0\r\n\r\n"
+        b"POST /echo HTTP/1.1\r\nHost: localhost:1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 11 + b"0\r\n\r\n"
     )
     assert answer.startswith(b"HTTP/1.1 413 ")
 
@@ -43,7 +43,7 @@ def test_a_payload_in_chunks_has_the_same_limit(client: Client) -> None:
     [
         "nonsense\r\n\r\n",
         "GET /echo HTTP/1.1 extra\r\n\r\n",
-        "GET http://[bad/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET http://[bad/ HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
         "POST /echo HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         "POST /echo HTTP/1.1\r\nContent-Length: ٣\r\n\r\nabc",
         "POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
@@ -140,7 +140,7 @@ def test_stopping_closes_a_connection_on_which_nothing_happens(start_gateway: St
     before = set(threading.enumerate())
     client = start_gateway()
     with socket.create_connection(("127.0.0.1", client.gateway.port), timeout=30) as connection:
-        connection.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost:1\r\n\r\n")
         answer = b""
         while not answer.endswith(b'{"message": "Not Found"}'):
             answer += connection.recv(65_536)

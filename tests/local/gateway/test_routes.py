@@ -41,6 +41,12 @@ def test_a_route_that_the_template_lacks_does_not_exist(client: Client, method: 
     assert (reply.status, reply.json()) == (404, {"message": "Not Found"})
 
 
+@pytest.mark.parametrize("host", ["rebound.example", "rebound.example:3000", "[::1", ""])
+def test_a_page_that_points_its_own_name_here_gets_nothing(client: Client, host: str) -> None:
+    reply = client.send("GET", "/echo", headers=[("Host", host)])
+    assert (reply.status, reply.json()) == (403, {"message": "Forbidden"})
+
+
 def test_the_default_route_takes_what_no_other_takes(tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text(

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import openai
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
 from taskchat.agent.model import ChatMessage, Completion
 from taskchat.agent.reply import FaultyReplyError, read_reply
@@ -20,6 +22,15 @@ LONGEST_RETRY_AFTER_SECONDS = 3_600
 
 class _PassingFaultError(Exception):
     """Raised for a fault that a second try, right away, often does not meet."""
+
+
+class _StatusError(Exception):
+    """Raised for a status that is no success, before anything of the body is read: it may have no end."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        super().__init__(f"it answered {response.status_code}")
+        self.status = response.status_code
+        self.retry_after = response.headers.get("retry-after", "")
 
 
 class ChatCompletionsModel:
@@ -55,33 +66,48 @@ class ChatCompletionsModel:
             return read_reply(self._body(messages, tools, end), tools_offered=bool(tools))
         except (openai.APITimeoutError, httpx2.TimeoutException) as error:
             raise _too_slow() from error
-        except openai.RateLimitError as error:
-            raise ModelRateLimitedError(
-                "The model's provider asks to slow down.", retry_after_seconds=_retry_after_seconds(error)
-            ) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             raise _PassingFaultError("it cannot be reached") from error
-        except openai.APIStatusError as error:
-            if error.status_code >= 500:
-                raise _PassingFaultError(f"it answered {error.status_code}") from error
-            if error.status_code in (401, 403):
-                self.close()
-            raise ModelFailedError(
-                f"The model's provider refused the request ({error.status_code}).", permanent=True
-            ) from error
+        except _StatusError as error:
+            raise self._fault_of(error) from error
+
+    def _fault_of(self, error: _StatusError) -> Exception:
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return ModelRateLimitedError(
+                "The model's provider asks to slow down.", retry_after_seconds=_seconds(error.retry_after)
+            )
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _PassingFaultError(str(error))
+        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            self.close()
+        return ModelFailedError(f"The model's provider refused the request ({error.status}).", permanent=True)
 
     def _body(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], end: float) -> bytes:
-        """Return the raw answer: the SDK neither bounds its size and duration nor checks its shape."""
+        """Return the raw answer, or stop waiting: the client's time-outs bound each read, not all of them."""
         seconds = end - time.monotonic()
         if seconds <= 0:
             raise _too_slow()
-        offered: dict[str, Any] = {"tools": list(tools)} if tools else {}
+        worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        try:
+            return worker.submit(self._download, messages, tools, seconds).result(seconds)
+        except TimeoutError as error:
+            self.close()
+            raise _too_slow() from error
+        finally:
+            worker.shutdown(wait=False)
+
+    def _download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
+        """Return the raw answer: the SDK would neither bound its size nor check its shape."""
+        said: dict[str, Any] = {"messages": list(messages)} | ({"tools": list(tools)} if tools else {})
         request = self._connected().chat.completions.with_streaming_response.create(
             model=self._model,
-            messages=messages,  # type: ignore[arg-type]
+            # The SDK walks through what it is given as a parameter, looking for values to convert. There are none
+            # in what is JSON already, and the walk takes longer than all the rest of a turn.
+            messages=[],
+            extra_body=said,
             timeout=httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS)),
-            **offered,
         )
+        end = time.monotonic() + seconds
         body = bytearray()
         with request as response:
             for chunk in response.iter_bytes():
@@ -94,7 +120,10 @@ class ChatCompletionsModel:
 
     def _connected(self) -> OpenAI:
         if self._client is None:
-            self._client = OpenAI(api_key=self._api_key(), base_url=self._base_url, max_retries=0)
+            transport = DefaultHttpxClient(follow_redirects=False, event_hooks={"response": [_check_status]})
+            self._client = OpenAI(
+                api_key=self._api_key(), base_url=self._base_url, max_retries=0, http_client=transport
+            )
         return self._client
 
 
@@ -102,9 +131,13 @@ def _too_slow() -> TurnInterruptedError:
     return TurnInterruptedError("The model did not answer in time; send the request again.", retry_after_seconds=1)
 
 
-def _retry_after_seconds(error: openai.RateLimitError) -> int:
+def _check_status(response: httpx2.Response) -> None:
+    if not response.is_success:
+        raise _StatusError(response)
+
+
+def _seconds(retry_after: str) -> int:
     """Read the header's delay; its other form, a date, is rare enough to get the default (RFC 9110, 10.2.3)."""
-    value = error.response.headers.get("retry-after", "")
-    if not (value.isascii() and value.isdigit()):
+    if not (retry_after.isascii() and retry_after.isdigit()):
         return DEFAULT_RETRY_AFTER_SECONDS
-    return min(int(value[:6]), LONGEST_RETRY_AFTER_SECONDS)
+    return min(int(retry_after[:6]), LONGEST_RETRY_AFTER_SECONDS)

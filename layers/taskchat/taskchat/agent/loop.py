@@ -20,12 +20,12 @@ def run(
     *,
     steps_taken: int,
     record_step: Callable[[Completion], Sequence[Mapping[str, Any]]],
-    seconds_left: Callable[[], float],
+    model_seconds: Callable[[], float],
 ) -> Completion:
     """Let the model work until it answers in words; return that answer.
 
     `messages` is the conversation so far, with the `steps_taken` of this turn; `record_step` runs the tools that a
-    completion asks for and returns what came of them; `seconds_left` tells how long a call of the model may take.
+    completion asks for and returns what came of them; `model_seconds` tells how long the model's next call may take.
 
     Raises:
         ModelFailedError: the provider failed, or answered what cannot be used.
@@ -33,17 +33,17 @@ def run(
         TurnInterruptedError: the time is up.
     """
     for _ in range(steps_taken, MAXIMUM_MODEL_CALLS):
-        completion = _complete(model, messages, function_schemas(), seconds_left)
+        completion = _complete(model, messages, function_schemas(), model_seconds)
         if not completion.requests:
             return completion
         messages.extend(step(completion.content, record_step(completion)))
-    return _complete(model, messages, [], seconds_left)
+    return _complete(model, messages, [], model_seconds)
 
 
 def _complete(
-    model: Model, messages: list[ChatMessage], tools: Sequence[dict[str, Any]], seconds_left: Callable[[], float]
+    model: Model, messages: list[ChatMessage], tools: Sequence[dict[str, Any]], model_seconds: Callable[[], float]
 ) -> Completion:
-    timeout_seconds = seconds_left()
+    timeout_seconds = model_seconds()
     if timeout_seconds < SHORTEST_MODEL_CALL_SECONDS:
         raise TurnInterruptedError(
             "The answer takes longer than one request may; send it again to go on.", retry_after_seconds=1

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from mangum import Mangum
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskchat.http import problems
 from taskchat.http.logs import logger
@@ -26,11 +27,36 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        strict_content_type=False,
-        max_body_size=LARGEST_BODY_BYTES,
     )
+    app.add_middleware(_BodyLimit)
     problems.install(app)
     return app
+
+
+class _BodyLimit:
+    """Answers a body that is too large, which Mangum hands over whole, without parsing it.
+
+    FastAPI's own limit puts plain text in the place of the problem.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await receive()
+        if len(body.get("body", b"")) <= LARGEST_BODY_BYTES:
+            rest = iter([body])
+            await self._app(scope, lambda: _next(rest, receive), send)
+            return
+        detail = f"A body has at most {LARGEST_BODY_BYTES} bytes."
+        answer = problems.problem(Request(scope), problems.TOO_LARGE, detail)
+        await answer(scope, receive, send)
+
+
+async def _next(rest: Iterator[Message], receive: Receive) -> Message:
+    for message in rest:
+        return message
+    return await receive()
 
 
 def lambda_handler(app: FastAPI) -> Handler:

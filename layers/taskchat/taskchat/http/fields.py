@@ -1,4 +1,4 @@
-"""The building blocks of requests: what a text, an id, a time zone and an idempotency key may be."""
+"""The building blocks of requests: what a text, an id and a time zone may be."""
 
 import re
 from typing import Annotated
@@ -11,6 +11,8 @@ from taskchat.text import is_storable
 
 _TIME_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _LONGEST_TIME_ZONE_CHARACTERS = 64
+_OF_THE_MACHINE = ("localtime", "posixrules", "posix", "right")
+"""Files that stand beside the zones, but are none of IANA's."""
 _UNKNOWN_TIME_ZONE = PydanticCustomError("time_zone", "Give the name of an IANA time zone, such as Europe/Berlin")
 
 
@@ -22,6 +24,8 @@ def _check_storable(text: str) -> str:
 
 def _time_zone(name: object) -> ZoneInfo:
     if not isinstance(name, str) or len(name) > _LONGEST_TIME_ZONE_CHARACTERS or not _TIME_ZONE.fullmatch(name):
+        raise _UNKNOWN_TIME_ZONE
+    if name.partition("/")[0] in _OF_THE_MACHINE:
         raise _UNKNOWN_TIME_ZONE
     try:
         return ZoneInfo(name)

@@ -36,7 +36,6 @@ METHOD_NOT_ALLOWED = ProblemType(405, "method-not-allowed", "The method is not a
 PROBLEM_TYPES: Mapping[type[errors.TaskchatError], ProblemType] = {
     errors.UnauthenticatedError: ProblemType(401, "unauthenticated", "Not signed in"),
     errors.NotFoundError: NOT_FOUND,
-    errors.TooLargeError: TOO_LARGE,
     errors.InvalidRequestError: INVALID_REQUEST,
     errors.IdempotencyKeyReusedError: ProblemType(422, "idempotency-key-reused", "The idempotency key was used before"),
     errors.ConversationBusyError: ProblemType(409, "conversation-busy", "The conversation is busy"),
@@ -111,7 +110,7 @@ def _on_validation_error(request: Request, error: RequestValidationError) -> JSO
 
 
 def _is_json(request: Request) -> bool:
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return media_type == "application/json" or media_type.endswith("+json")
 
 

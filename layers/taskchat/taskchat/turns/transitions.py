@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import ColumnElement, Row, exists, func, insert, inspect, literal, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlmodel import col
 
@@ -42,6 +42,8 @@ from taskchat.turns.records import (
     TurnRequest,
     Usage,
 )
+
+_turns = Turn.metadata.tables["turns"]
 
 
 def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) -> Lease:
@@ -66,31 +68,21 @@ def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) ->
 
 
 def resume(
-    session: Session, request: TurnRequest, lease_expires_at: datetime
+    session: Session, request: TurnRequest, lease_expires_at: datetime, *, is_repeated: bool = False
 ) -> tuple[Lease, Sequence[Reply]] | FinishedTurn | None:
     """Find what stands in the way of `begin`: take an interrupted turn over, or return one that is finished.
 
-    A lease comes with the steps that were recorded. None says that the way is free now: begin again.
+    A lease comes with the steps that were recorded. None says that the way is free now: begin again. `is_repeated`
+    says that this was tried before, with the same `lease_expires_at`, and the answer to its COMMIT may be lost.
 
     Raises:
+        AlreadyBegunError: another turn of the conversation began at this very moment.
         ConversationBusyError: another turn of the conversation is running.
         IdempotencyKeyReusedError: the key belongs to another request.
         TurnInProgressError: another invocation is at this turn.
         TurnSupersededError: the conversation has gone on without this turn.
     """
-    turn = session.execute(
-        select(
-            col(Turn.id),
-            col(Turn.conversation_id),
-            col(Turn.request_hash),
-            col(Turn.status),
-            col(Turn.attempt),
-            col(Turn.lease_expires_at),
-            col(Turn.created_at),
-        )
-        .where(col(Turn.user_id) == request.user_id, col(Turn.idempotency_key) == request.idempotency_key)
-        .with_for_update()
-    ).one_or_none()
+    turn = _find(session, request)
     if turn is None:
         _make_way(session, request)
         return None
@@ -98,25 +90,14 @@ def resume(
         raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
     if turn.status is TurnStatus.FINISHED:
         return FinishedTurn(turn.conversation_id, _replies(session, turn.id))
-    # A turn with the id of this request is its own: it was begun, and the answer to the commit was lost.
-    if turn.status is TurnStatus.RUNNING and turn.id != request.turn_id:
+    if is_repeated and turn.status is TurnStatus.RUNNING and turn.lease_expires_at == lease_expires_at:
+        return Lease(turn.id, turn.conversation_id, turn.attempt, lease_expires_at), _replies(session, turn.id)
+    # A first attempt with the id of this request is its own: it was begun, and the answer to the COMMIT was lost.
+    is_own = turn.id == request.turn_id and turn.attempt == 1
+    if turn.status is TurnStatus.RUNNING and not is_own:
         _refuse_a_live_lease(turn.lease_expires_at, TurnInProgressError, "This request is being worked on.")
-    if turn.status is TurnStatus.ABANDONED or _is_overtaken(session, turn):
-        raise TurnSupersededError("The conversation has gone on since; send the message again as a new one.")
     lease = Lease(turn.id, turn.conversation_id, turn.attempt + 1, lease_expires_at)
-    try:
-        session.execute(
-            update(Turn)
-            .where(col(Turn.id) == turn.id)
-            .values(
-                status=TurnStatus.RUNNING,
-                attempt=lease.attempt,
-                lease_expires_at=lease_expires_at,
-                error=None,
-            )
-        )
-    except IntegrityError as error:
-        raise AlreadyBegunError from error
+    _take_over(session, turn, lease)
     return lease, _replies(session, turn.id)
 
 
@@ -228,6 +209,41 @@ def _message_of_the_person(request: TurnRequest) -> dict[str, Any]:
     return {"turn_id": request.turn_id, "role": Role.USER, "content": request.message}
 
 
+def _find(session: Session, request: TurnRequest) -> Row[*tuple[Any, ...]] | None:
+    columns = ("id", "conversation_id", "request_hash", "status", "attempt", "lease_expires_at", "created_at")
+    return session.execute(
+        select(*(_turns.c[name] for name in columns))
+        .where(_turns.c.user_id == request.user_id, _turns.c.idempotency_key == request.idempotency_key)
+        .with_for_update()
+    ).one_or_none()
+
+
+def _take_over(session: Session, turn: Row[*tuple[Any, ...]], lease: Lease) -> None:
+    """Make the lease that of the turn, unless a newer turn exists: its model has read this turn's message already.
+
+    The look for a newer turn is part of the write. One that begins meanwhile meets the index of running turns.
+    """
+    newer = aliased(Turn)
+    is_overtaken = exists().where(
+        col(newer.conversation_id) == turn.conversation_id,
+        # SQLite's clock counts milliseconds: of two turns in one of them, neither may go on.
+        col(newer.created_at) >= turn.created_at,
+        col(newer.id) != turn.id,
+    )
+    taken = (
+        update(Turn)
+        .where(col(Turn.id) == turn.id, col(Turn.status) != TurnStatus.ABANDONED, ~is_overtaken)
+        .values(status=TurnStatus.RUNNING, attempt=lease.attempt, lease_expires_at=lease.expires_at, error=None)
+        .returning(col(Turn.id))
+    )
+    try:
+        taken_id = session.execute(taken).scalar()
+    except IntegrityError as error:
+        raise AlreadyBegunError from error
+    if taken_id is None:
+        raise TurnSupersededError("The conversation has gone on since; send the message again as a new one.")
+
+
 def _make_way(session: Session, request: TurnRequest) -> None:
     """Abandon the conversation's stale turn, if that is what took its place."""
     running = session.execute(
@@ -257,17 +273,6 @@ def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], deta
     left_seconds = (expires_at - datetime.now(UTC)).total_seconds()
     if left_seconds > 0:
         raise error(detail, retry_after_seconds=math.ceil(left_seconds))
-
-
-def _is_overtaken(session: Session, turn: Row[*tuple[Any, ...]]) -> bool:
-    """Whether a newer turn of the conversation exists: its model has read this turn's message already."""
-    newer = exists().where(
-        col(Turn.conversation_id) == turn.conversation_id,
-        # SQLite's clock counts milliseconds: of two turns in one of them, neither may go on.
-        col(Turn.created_at) >= turn.created_at,
-        col(Turn.id) != turn.id,
-    )
-    return bool(session.execute(select(newer)).scalar_one())
 
 
 def _replies(session: Session, turn_id: uuid.UUID) -> Sequence[Reply]:
