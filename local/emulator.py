@@ -214,6 +214,9 @@ def _variables(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 def _value(given: Any, parameters: Mapping[str, Any]) -> str:
     if isinstance(given, Mapping) and "Ref" in given:
         return str(parameters[given["Ref"]].get("Default", ""))
+    if isinstance(given, Mapping) and "Fn::Join" in given:
+        _, listed = given["Fn::Join"]
+        return _value(listed, parameters)
     if isinstance(given, Mapping):
         return str(given["Fn::Sub"]).replace("${AWS::StackName}", "taskchat-local")
     return str(given)
