@@ -37,14 +37,15 @@ class Exchange(Response):
         self._message = body
         self._security = security
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the server answer."""
         if self._message.lstrip()[:1] == b"[":
-            await _refuse_batch(scope, _receive, send)
+            await _refuse_batch(scope, receive, send)
             return
+        scope = _trimmed(scope)
         unread: list[Message] = [{"type": "http.request", "body": self._message, "more_body": False}]
 
-        async def receive() -> Message:
+        async def receive_message() -> Message:
             return unread.pop() if unread else {"type": "http.disconnect"}
 
         async def send_tagged(message: Message) -> None:
@@ -56,7 +57,12 @@ class Exchange(Response):
             self._server, json_response=True, stateless=True, security_settings=self._security
         )
         async with manager.run():
-            await manager.handle_request(scope, receive, send_tagged)
+            await manager.handle_request(scope, receive_message, send_tagged)
+
+
+def _trimmed(scope: Scope) -> Scope:
+    """Return the scope without the blanks around its headers' values, which belong to none (RFC 9110, section 5.5)."""
+    return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
 
 
 async def _refuse_batch(scope: Scope, receive: Receive, send: Send) -> None:
