@@ -1,6 +1,6 @@
-"""The tools that the conformance suite asks for. Those of them that want to talk to the client meanwhile cannot."""
+"""The tools that the conformance suite asks for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -11,6 +11,8 @@ from mcp_types import (
     CallToolResult,
     ClientCapabilities,
     ContentBlock,
+    CreateMessageResult,
+    ElicitResult,
     InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
@@ -161,18 +163,49 @@ _ALL: Mapping[str, tuple[dict[str, Any], Run]] = {
 }
 
 
+async def _reports(context: Context, _params: CallToolRequestParams) -> Result:
+    for part in (0, 50, 100):
+        await context.session.report_progress(part, 100, f"{part} of 100")
+    return CallToolResult(content=[text("Done, with progress.")])
+
+
+async def _asks_back(context: Context, _params: CallToolRequestParams) -> Result:
+    await context.session.send_request(elicitation("Who are you?", "name"), ElicitResult)
+    return CallToolResult(content=[text("Answered.")])
+
+
+async def _samples(context: Context, _params: CallToolRequestParams) -> Result:
+    await context.session.send_request(sampling("Who are you?", 100), CreateMessageResult)
+    return CallToolResult(content=[text("Answered.")])
+
+
+_TO_THE_CLIENT: Mapping[str, Callable[[Context, CallToolRequestParams], Awaitable[Result]]] = {
+    "test_tool_with_progress": _reports,
+    "test_sampling": _samples,
+    "test_elicitation": _asks_back,
+    "test_elicitation_sep1034_defaults": _asks_back,
+    "test_elicitation_sep1330_enums": _asks_back,
+}
+"""These talk to the client before they answer, which does not get through."""
+
+
 async def list_tools(_context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
     """Return all of them."""
     return ListToolsResult(
         tools=[
             Tool(name=name, description=f"The conformance suite's {name}.", input_schema=schema)
-            for name, (schema, _) in _ALL.items()
+            for name, schema in (
+                *((name, schema) for name, (schema, _) in _ALL.items()),
+                *((name, _NOTHING) for name in _TO_THE_CLIENT),
+            )
         ]
     )
 
 
 async def call_tool(context: Context, params: CallToolRequestParams) -> Result:
     """Run one."""
+    if talks := _TO_THE_CLIENT.get(params.name):
+        return await talks(context, params)
     if params.name not in _ALL:
         raise MCPError(INVALID_PARAMS, "There is no such tool.")
     _, run = _ALL[params.name]
