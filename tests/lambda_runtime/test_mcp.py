@@ -5,7 +5,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from local.emulator import Emulator
@@ -14,7 +13,7 @@ from local.gateway.template import Api, read_template
 from local.runtime.fleet import Fleet
 from local.runtime.instance import Function
 from tests.lambda_runtime.conftest import ROOT, StartFunction
-from tests.support.mcp_clients import GENERATIONS, use_everything
+from tests.support.mcp_clients import GENERATIONS, run, use_everything
 
 
 class EmulatedFleet(Fleet):
@@ -55,4 +54,4 @@ def gateway(start_function: StartFunction, tmp_path: Path) -> Iterator[Gateway]:
 @pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize("mode", GENERATIONS)
 def test_a_client_can_use_everything_of_the_built_function(gateway: Gateway, mode: str) -> None:
-    anyio.run(use_everything, gateway.url, mode)
+    run(use_everything, gateway.url, mode)

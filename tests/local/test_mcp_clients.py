@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.local.conftest import Running, Start
-from tests.support.mcp_clients import GENERATIONS, called, connected, use_everything
+from tests.support.mcp_clients import GENERATIONS, called, connected, run, use_everything
 
 TASKS_EACH = 5
 
@@ -44,7 +44,7 @@ def audited_by_title(running: Running) -> dict[str, list[dict[str, Any]]]:
 def test_a_client_can_use_everything(start: Start, tmp_path: Any, mode: str) -> None:
     running = start(DATABASE_URL=f"sqlite:///{tmp_path / 'db'}")
 
-    anyio.run(use_everything, running.url, mode)
+    run(use_everything, running.url, mode)
 
 
 def test_two_clients_and_a_chat_at_once_lose_nothing_and_are_audited_once(start: Start, database_url: str) -> None:
@@ -73,7 +73,7 @@ def test_two_clients_and_a_chat_at_once_lose_nothing_and_are_audited_once(start:
         tasks: list[dict[str, Any]] = listed["tasks"]
         return tasks
 
-    tasks = anyio.run(all_at_once)
+    tasks = run(all_at_once)
     done = sorted(task["title"] for task in tasks if task["completed"])
     assert done == sorted(f"{name} {number}" for name in ("Editor", "Agent") for number in range(TASKS_EACH))
     assert len(tasks) == 3 * TASKS_EACH

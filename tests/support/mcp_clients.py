@@ -1,10 +1,12 @@
 """The official client of the Model Context Protocol, as different people and in both generations of the protocol."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 import httpx2
 import pytest
 from mcp import Client
@@ -12,9 +14,17 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, Implementation, PromptReference, ResourceTemplateReference, TextResourceContents
 
+Result = TypeVar("Result")
+
 GENERATIONS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 """How a client connects, and the version that it then speaks."""
 WARM_CALLS = 20
+
+
+def run(work: Callable[..., Awaitable[Result]], *arguments: Any) -> Result:
+    """Run a coroutine function to its end, in a thread: the functions under test keep this thread's event loop."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(anyio.run, work, *arguments).result()
 
 
 @asynccontextmanager
