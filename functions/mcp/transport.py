@@ -1,6 +1,7 @@
 """Streamable HTTP without sessions: one message in, one JSON document out, and everything made anew for it."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ NAME_TAG = "functions.mcp.name_tag"
 """Where a request's scope holds the tag that the response to it shall carry."""
 API_ID = "{apiId}"
 """Stands in a template for the API's own id, which a template cannot know of the functions below it."""
+
+# The SDK tells of each manager that it starts and stops, which here are two lines for every message.
+logging.getLogger("mcp").setLevel(logging.WARNING)
 
 
 def security(event: Mapping[str, Any], hosts: Sequence[str], origins: Sequence[str]) -> TransportSecuritySettings:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -222,3 +223,11 @@ def test_a_defect_is_noted_and_shown_bare(
     assert error == {"code": -32603, "message": "The request could not be answered. It has been noted."}
     assert "set DATABASE_URL" in log.getvalue()
     assert "InternalErrors" in capsys.readouterr().out
+
+
+def test_the_sdk_does_not_talk_about_every_message(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        peer.created("A secret wish")
+
+    assert [record.name for record in caplog.records if record.name.startswith("mcp")] == []
+    assert "secret wish" not in caplog.text
