@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
@@ -50,7 +51,10 @@ class Exchange(Response):
         unread: list[Message] = [{"type": "http.request", "body": self._message, "more_body": False}]
 
         async def receive_message() -> Message:
-            return unread.pop() if unread else {"type": "http.disconnect"}
+            if not unread:
+                # Nobody hangs up on an invocation; to say so would end the work on the answer.
+                await anyio.sleep_forever()
+            return unread.pop()
 
         async def send_tagged(message: Message) -> None:
             if message["type"] == "http.response.start" and NAME_TAG in scope:

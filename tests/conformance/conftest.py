@@ -65,3 +65,11 @@ def run(tmp_path: Path) -> Run:
         )
 
     return run_it
+
+
+@pytest.fixture(autouse=True)
+def no_function_crashes(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Fail a test during which a function ended in an exception, whatever the suite thinks of the answer."""
+    yield
+    complaints = capsys.readouterr().err
+    assert "Traceback" not in complaints, complaints

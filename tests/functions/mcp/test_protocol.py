@@ -107,8 +107,11 @@ def test_what_is_no_message_is_an_error_of_the_protocol(modern: Peer, body: str)
     assert (answer.status, answer.body["error"]["code"]) in {(400, -32700), (400, -32600)}
 
 
-def test_an_unknown_method_is_an_error_of_the_protocol(peer: Peer) -> None:
-    assert peer.error("tasks/paint")["code"] == -32601
+@pytest.mark.parametrize("method", ["tasks/paint", "subscriptions/listen", "resources/subscribe", "logging/setLevel"])
+def test_a_method_that_is_not_served_is_an_error_of_the_protocol(peer: Peer, method: str) -> None:
+    parameters = {"uri": "tasks://all", "level": "info", "notifications": {"toolsListChanged": True}}
+
+    assert peer.error(method, parameters)["code"] == -32601
 
 
 def test_a_notification_is_acknowledged_without_a_body(peer: Peer) -> None:
