@@ -7,7 +7,7 @@ export SAM_CLI_TELEMETRY := 0
 READY := .venv/.ready
 BIN := .venv/bin
 
-.PHONY: help run chat test lint build invoke clean
+.PHONY: help run chat test lint bench build invoke clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
@@ -23,6 +23,9 @@ test: $(READY)  ## run every test; ARGS goes to pytest, as in: make test ARGS='-
 lint: $(READY)  ## ruff, mypy, the import contracts, the template
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
 	$(BIN)/sam validate && $(BIN)/sam validate --lint
+
+bench: $(READY)  ## measure this project beside its peers, as in: make bench ARGS='turn --runs 3'
+	@UV_PROJECT_ENVIRONMENT=.local/bench .local/uv-*/bin/uv run --frozen -q --group bench -p $(BIN)/python python -m bench $(ARGS)
 
 build: $(READY)  ## build the functions and layers for Lambda into .aws-sam/build
 	$(BIN)/sam build

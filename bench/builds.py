@@ -73,10 +73,23 @@ def import_early(module: Path) -> None:
         file.writelines(f"{line}\n" for line in late)
 
 
+def changed_chat(ours: Path, name: str, addition: str) -> BuiltFunction:
+    """Return the chat function of this build with lines added to its module, compiled."""
+    known = built_function("ChatFunction", ours)
+    package = ours.with_name(name)
+    shutil.copytree(known.package, package)
+    module = package / "functions" / "chat" / "app.py"
+    with module.open("a", encoding="utf-8") as file:
+        file.write(addition)
+    mode = ["--invalidation-mode", "unchecked-hash"]
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "-f", *mode, str(module)], check=True)
+    return replace(known, package=package)
+
+
 def floors(ours: Path) -> Mapping[str, BuiltFunction]:
     """Return what no function can be faster than: nothing at all, and the framework alone with its bytecode."""
     known = built_function("ConversationsFunction", ours)
-    packages = {}
+    packages: dict[str, BuiltFunction] = {}
     for name, source in ((BARE, BARE_HANDLER), (FASTAPI, FASTAPI_HANDLER)):
         package = ours.with_name(f"floor-{len(packages)}")
         package.mkdir()

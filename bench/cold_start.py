@@ -11,7 +11,7 @@ from typing import Any
 from bench import builds, servers
 from bench.builds import BARE, DEFAULT, FASTAPI, OURS
 from bench.figures import Section, medians, number, ratio
-from bench.processes import peak_memory_mb
+from bench.processes import Share, peak_memory_mb
 from bench.subject import API_KEY, MESSAGE, MODEL
 from local.emulator import BuiltFunction, built_function, start
 from tests.support.lambda_events import http_event
@@ -26,7 +26,7 @@ NOTES = [
     "Init is the emulator's `INIT REPORT`. The first answer is what the client waits for after it: for chat a whole "
     "turn with a new TLS connection to the database, two calls of the model and one tool. Everything is in the page "
     "cache, as it is not on a new machine of Lambda's: what has to be read there costs the larger package more.",
-    f"“{DEFAULT}”: no bytecode, nothing may be written, every import at the top of its module, `openai` too. Except "
+    f"(b), {DEFAULT}: no bytecode, nothing may be written, every import at the top of its module, `openai` too. Except "
     "boto3, which the emulator lacks: with it this variant would be slower still.",
 ]
 
@@ -35,6 +35,7 @@ NOTES = [
 class Laboratory:
     """The packages by function and variant, and the variables that all of them are given."""
 
+    build: Path
     functions: Mapping[str, Mapping[str, BuiltFunction]]
     floors: Mapping[str, BuiltFunction]
     environment: Mapping[str, str]
@@ -64,12 +65,16 @@ def laboratory() -> Iterator[Laboratory]:
         functions = {
             name: {OURS: built_function(name, ours), DEFAULT: built_function(name, default)} for name in EVENTS
         }
-        yield Laboratory(functions, builds.floors(ours), environment)
+        yield Laboratory(ours, functions, builds.floors(ours), environment)
 
 
-def cold_start(function: BuiltFunction, event: object, environment: Mapping[str, str]) -> dict[str, float]:
+def cold_start(
+    function: BuiltFunction, event: object, environment: Mapping[str, str], share: Share | None = None
+) -> dict[str, float]:
     """Start a function, invoke it once, and return init, first answer and both together (ms), and its memory (MB)."""
     with start(function, environment) as emulator:
+        if share is not None:
+            share.take(emulator.process_id)
         begin = time.perf_counter()
         answer = emulator.invoke(event)
         both_ms = (time.perf_counter() - begin) * 1000
@@ -84,8 +89,10 @@ def measure(runs: int) -> Sequence[Section]:
     """Measure every function and the floors, one after another, as often as asked."""
     with laboratory() as lab:
         subjects = {
-            (name, variant): function for name, variants in lab.functions.items() for variant, function in variants.items()
-        } | {("–", name): function for name, function in lab.floors.items()}
+            (name, variant): function
+            for name, variants in lab.functions.items()
+            for variant, function in variants.items()
+        } | {("-", name): function for name, function in lab.floors.items()}
         results: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in subjects}
         for number_of_run in range(runs + 1):
             for key, function in subjects.items():
@@ -116,12 +123,14 @@ def _section(results: Mapping[tuple[str, str], Mapping[str, float]], sizes: Mapp
     letters = {OURS: "(a) ", DEFAULT: "(b) ", BARE: "(c) ", FASTAPI: "(d) "}
     for (name, variant), found in results.items():
         base = results.get((name, DEFAULT))
-        section.rows.append([
-            name,
-            letters[variant] + variant,
-            *(number(found[figure]) for figure in ("init", "first", "both")),
-            *(ratio(found[figure], base[figure]) if base else "–" for figure in ("init", "both")),
-            number(found["memory"]),
-            number(sizes[name, variant]),
-        ])
+        section.rows.append(
+            [
+                name,
+                letters[variant] + variant,
+                *(number(found[figure]) for figure in ("init", "first", "both")),
+                *(ratio(found[figure], base[figure]) if base else "-" for figure in ("init", "both")),
+                number(found["memory"]),
+                number(sizes[name, variant]),
+            ]
+        )
     return section

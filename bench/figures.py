@@ -42,7 +42,7 @@ def number(value: float) -> str:
 
 def ratio(ours: float, theirs: float) -> str:
     """Write how much of the other's figure ours is."""
-    return f"{ours / theirs:.3f}" if theirs else "–"
+    return f"{ours / theirs:.3f}" if theirs else "-"
 
 
 def medians(runs: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -33,12 +33,14 @@ def measure(runs: int) -> Sequence[Section]:
         found = {delay: _measure_delay(running, delay, conversations, runs) for delay in DELAYS_MS}
     longest = DELAYS_MS[-1]
     for name in SUBJECTS:
-        section.rows.append([
-            name,
-            f"{found[longest][name]['round_trips']:.0f}",
-            *(number(found[delay][name]["ms"]) for delay in DELAYS_MS),
-            ratio(found[longest][OURS]["ms"], found[longest][name]["ms"]),
-        ])
+        section.rows.append(
+            [
+                name,
+                f"{found[longest][name]['round_trips']:.0f}",
+                *(number(found[delay][name]["ms"]) for delay in DELAYS_MS),
+                ratio(found[longest][OURS]["ms"], found[longest][name]["ms"]),
+            ]
+        )
     return [section]
 
 

@@ -1,4 +1,4 @@
-"""Where results go: to the console, and to RESULTS.md, each table between marks of its own so that one can be renewed."""
+"""Where results go: to the console, and to RESULTS.md, each table between marks, so that one can be renewed."""
 
 import os
 import platform

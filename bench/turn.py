@@ -104,15 +104,17 @@ def _section(size: int, results: Mapping[str, Mapping[str, float] | str]) -> Sec
     for name in SUBJECTS:
         found = results[name]
         if isinstance(found, str):
-            section.rows.append([name, f"did not finish: {found}", *["–"] * 5])
+            section.rows.append([name, f"did not finish: {found}", *["-"] * 5])
             continue
-        section.rows.append([
-            name,
-            number(found["ms"]),
-            ratio(ours["ms"], found["ms"]),
-            f"{found['statements']:.0f}",
-            f"{found['rows_read']:,.0f}",
-            number(found["wal_bytes"] / 1024),
-            number(found["model_bytes"] / 1024),
-        ])
+        section.rows.append(
+            [
+                name,
+                number(found["ms"]),
+                ratio(ours["ms"], found["ms"]),
+                f"{found['statements']:.0f}",
+                f"{found['rows_read']:,.0f}",
+                number(found["wal_bytes"] / 1024),
+                number(found["model_bytes"] / 1024),
+            ]
+        )
     return section

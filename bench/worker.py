@@ -1,4 +1,4 @@
-"""Processes that are told what to do by lines of JSON: each subject, the model and the proxy run in one of their own."""
+"""Processes that do what lines of JSON say: each subject, the model and the proxy run in one of their own."""
 
 import json
 import os
@@ -24,6 +24,7 @@ class Worker:
     """A running process."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process_id = process.pid
         self._process = process
         self._log = log
 
@@ -48,7 +49,9 @@ class Worker:
 
 
 @contextmanager
-def worker(module: str, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()) -> Iterator[Worker]:
+def worker(
+    module: str, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+) -> Iterator[Worker]:
     """Run `python -m module` until the end of the block."""
     with tempfile.NamedTemporaryFile(prefix="taskchat-bench-", suffix=".log") as log:
         process = subprocess.Popen(

@@ -71,9 +71,7 @@ class Floor:
         self._cursor.execute(APPEND, (conversation, "assistant", self._ask(messages)["content"]))
 
     def _ask(self, messages: list[dict[str, Any]]) -> Any:
-        answer = self._client.post(
-            "/chat/completions", json={"model": MODEL, "messages": messages, "tools": [TOOL]}
-        )
+        answer = self._client.post("/chat/completions", json={"model": MODEL, "messages": messages, "tools": [TOOL]})
         return answer.raise_for_status().json()["choices"][0]["message"]
 
 

@@ -38,7 +38,7 @@ class LangGraph:
         self._open = PostgresSaver.from_conn_string(database_url())
         saver = self._open.__enter__()
         saver.setup()
-        model = ChatOpenAI(model=MODEL, base_url=model_url(), api_key=API_KEY)  # type: ignore[arg-type]
+        model = ChatOpenAI(model=MODEL, base_url=model_url(), api_key=API_KEY)
         self._agent = create_agent(model, [create_task], system_prompt=INSTRUCTIONS, checkpointer=saver)
 
     def seed(self, messages: int) -> Conversation:

@@ -47,7 +47,7 @@ class OpenAIAgents:
         session = SQLAlchemySession(name, engine=self._engine, create_tables=True)
         roles = ("user", "assistant")
         items = [{"role": roles[number % 2], "content": TEXT} for number in range(messages)]
-        self._loop.run_until_complete(session.add_items(items))  # type: ignore[arg-type]
+        self._loop.run_until_complete(session.add_items(items))
         # Its own check of the tables is no part of a turn.
         self._loop.run_until_complete(session.get_items(1))
         self._sessions[name] = session

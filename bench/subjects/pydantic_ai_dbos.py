@@ -67,7 +67,8 @@ class PydanticAI:
         @DBOS.workflow(name="turn")
         async def turn(history: str) -> str:
             result = await self._agent.run(MESSAGE, message_history=ModelMessagesTypeAdapter.validate_json(history))
-            return result.new_messages_json().decode()
+            said: str = result.new_messages_json().decode()
+            return said
 
         self._workflow = turn
         DBOS.launch()

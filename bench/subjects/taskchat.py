@@ -3,6 +3,7 @@
 import os
 import uuid
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 
@@ -15,10 +16,10 @@ os.environ |= {
     "OPENAI_MODEL": MODEL,
 }
 
-from functions.chat import app as chat  # noqa: E402 - what it imports reads the environment
-from functions.migrate import app as migrate  # noqa: E402
-from taskchat import principal  # noqa: E402
-from tests.support.lambda_events import LambdaContext, http_event, invoke  # noqa: E402
+from functions.chat import app as chat
+from functions.migrate import app as migrate
+from taskchat import principal
+from tests.support.lambda_events import LambdaContext, http_event, invoke
 
 SEED = """
 INSERT INTO messages (conversation_id, role, content, created_at)
@@ -31,7 +32,8 @@ class Taskchat:
     """The deployed code; the function of migrations makes its tables."""
 
     def __init__(self) -> None:
-        migrate.handler({}, LambdaContext(function_name="migrate"))
+        context: Any = LambdaContext(function_name="migrate")
+        migrate.handler({}, context)
 
     def seed(self, messages: int) -> Conversation:
         if messages == 0:

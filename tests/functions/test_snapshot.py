@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import snapshot_restore_py
+import snapshot_restore_py  # type: ignore[import-untyped]
 from awslambdaric.lambda_runtime_hooks_runner import (  # type: ignore[import-untyped]
     run_after_restore,
     run_before_snapshot,

@@ -163,11 +163,11 @@ def _initialise(account: _Account, programs: Path, folder: Path, data: Path) -> 
     except subprocess.CalledProcessError as error:
         raise ServerDidNotStartError(error.stderr) from error
     (data / "pg_hba.conf").write_text(f"hostssl all all {HOST}/32 scram-sha-256\n")
-    _write_certificate(data)
+    write_certificate(data)
     account.give(data)
 
 
-def _write_certificate(folder: Path) -> None:
+def write_certificate(folder: Path) -> None:
     """Write `server.key` and a self-signed `server.crt` for the loopback address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -198,9 +198,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(
-    account: _Account, programs: Path, data: Path, port: int, settings: Mapping[str, str]
-) -> Iterator[bool]:
+def _running(account: _Account, programs: Path, data: Path, port: int, settings: Mapping[str, str]) -> Iterator[bool]:
     """Run the server, and yield whether it accepts connections; somebody may have taken the port meanwhile."""
     configuration = CONFIGURATION.format(host=HOST, port=port)
     # Of a name that comes twice, the server takes the last.

@@ -1,7 +1,7 @@
 """The statements that reach PostgreSQL, and the plans it makes for them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ def recorded(engine: Engine) -> Iterator[list[str]]:
     def execute(_connection: Connection, cursor: Any, *_: Any) -> None:
         statements.append(cursor.query.decode())
 
-    listeners = {"begin": begin, "commit": commit, "after_cursor_execute": execute}
+    listeners: dict[str, Callable[..., Any]] = {"begin": begin, "commit": commit, "after_cursor_execute": execute}
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     try:

@@ -227,6 +227,7 @@ def _wait(connection: Any) -> None:
     # Psycopg calls this, for every connection of the process, while a statement is under way.
     deadlines: _Deadlines | None = getattr(connection, "deadlines", None)
     is_new = connection.status == extensions.STATUS_SETUP
+    seconds: float | None
     if deadlines is None:
         seconds = CONNECT_TIMEOUT_SECONDS if is_new else None
     else:
