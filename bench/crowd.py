@@ -21,8 +21,8 @@ SELECT count(*), coalesce(max(extract(epoch FROM clock_timestamp() - state_chang
 FROM pg_stat_activity WHERE datname = '{database}'
 """
 NOTES = [
-    f"Each turn is in a process and a conversation of its own, calls the model twice, which thinks {THINK_SECONDS} s each "
-    "time, and creates a task. PgBouncer in transaction mode holds at most 4 connections; it, PostgreSQL, the "
+    f"Each turn is in a process and a conversation of its own, calls the model twice, which thinks {THINK_SECONDS} s "
+    "each time, and creates a task. PgBouncer in transaction mode holds at most 4 connections; it, PostgreSQL, the "
     "model and all instances share the cores. Ideal is one second a turn.",
     "Were a connection held while the model thinks, no more than four turns a second could pass, and a transaction "
     "would be idle for half a second: the longest that was seen idle stands in the last column.",
