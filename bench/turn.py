@@ -96,7 +96,16 @@ def _measure_size(running: Bench, size: int, runs: int) -> Mapping[str, Mapping[
 def _section(size: int, results: Mapping[str, Mapping[str, float] | str]) -> Section:
     section = Section(
         f"2. A turn with {size:,} messages before it",
-        ["subject", "ms", "Taskchat over it", "statements", "rows read", "WAL KB", "KB to the model"],
+        [
+            "subject",
+            "ms",
+            "Taskchat over it",
+            "statements",
+            "ms in the server",
+            "rows read",
+            "WAL KB",
+            "KB to the model",
+        ],
         notes=NOTES if size == SIZES[-1] else [],
     )
     ours = results[OURS]
@@ -104,7 +113,7 @@ def _section(size: int, results: Mapping[str, Mapping[str, float] | str]) -> Sec
     for name in SUBJECTS:
         found = results[name]
         if isinstance(found, str):
-            section.rows.append([name, f"did not finish: {found}", *["-"] * 5])
+            section.rows.append([name, f"did not finish: {found}", *["-"] * 6])
             continue
         section.rows.append(
             [
@@ -112,6 +121,7 @@ def _section(size: int, results: Mapping[str, Mapping[str, float] | str]) -> Sec
                 number(found["ms"]),
                 ratio(ours["ms"], found["ms"]),
                 f"{found['statements']:.0f}",
+                number(found["server_ms"]),
                 f"{found['rows_read']:,.0f}",
                 number(found["wal_bytes"] / 1024),
                 number(found["model_bytes"] / 1024),
