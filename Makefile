@@ -10,7 +10,7 @@ BIN := .venv/bin
 # A stamp in an environment that lost its interpreter is worth nothing.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(READY))
 
-.PHONY: help run chat test conformance lint build invoke clean
+.PHONY: help run chat test conformance lint bench build invoke clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
@@ -30,6 +30,9 @@ conformance: $(READY)  ## test /mcp with the public conformance suite and MCP In
 lint: $(READY)  ## ruff, mypy, the import contracts, the template
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
 	$(BIN)/sam validate && $(BIN)/sam validate --lint
+
+bench: $(READY)  ## measure this project beside its peers, as in: make bench ARGS='turn --runs 3'
+	@UV_PROJECT_ENVIRONMENT=.local/bench .local/uv-*/bin/uv run --frozen -q --group bench -p $(BIN)/python python -m bench $(ARGS)
 
 build: $(READY)  ## build the functions and layers for Lambda into .aws-sam/build
 	$(BIN)/sam build

@@ -56,11 +56,15 @@ class BuiltFunction:
 
 
 class Emulator:
-    """A running function. It initialises at the first invocation, as a cold start does."""
+    """A running function. It initialises at the first invocation, as a cold start does.
 
-    def __init__(self, url: str, log_path: Path) -> None:
+    `process_id` is the emulator's; the function runs in a child of it.
+    """
+
+    def __init__(self, url: str, log_path: Path, process_id: int) -> None:
         self._url = url
         self._log_path = log_path
+        self.process_id = process_id
 
     def invoke(self, event: object) -> Any:
         """Send one event and return the answer; a failed one is `{"errorType": …, "errorMessage": …}`, as in Lambda."""
@@ -155,7 +159,7 @@ def start(
             )
         try:
             _wait_for(port, process)
-            yield Emulator(f"http://{HOST}:{port}/2015-03-31/functions/function/invocations", log_path)
+            yield Emulator(f"http://{HOST}:{port}/2015-03-31/functions/function/invocations", log_path, process.pid)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -22,6 +22,7 @@ from taskchat.http import (
     lambda_handler,
 )
 from taskchat.settings import settings
+from taskchat.snapshot import around_snapshot
 
 if TYPE_CHECKING:
     from taskchat.agent.chat_completions import ChatCompletionsModel
@@ -103,4 +104,10 @@ async def post_chat(
     )
 
 
+def load_model() -> None:
+    """Load the model's SDK, and keep no connection to the provider."""
+    model().close()
+
+
+around_snapshot(load_model)
 handler = lambda_handler(app)

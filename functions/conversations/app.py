@@ -13,6 +13,7 @@ from taskchat.conversations import ConversationRecord, MessageRecord, Page
 from taskchat.database import database
 from taskchat.http import Body, Id, PrincipalDep, Text, create_app, lambda_handler
 from taskchat.models import TITLE_CHARACTERS, Role
+from taskchat.snapshot import around_snapshot
 
 app = create_app()
 
@@ -136,4 +137,5 @@ async def delete_conversation(*, conversation_id: ConversationId, principal: Pri
     database().transaction(lambda session: conversations.delete(session, principal.user_id, conversation_id))
 
 
+around_snapshot()
 handler = lambda_handler(app)

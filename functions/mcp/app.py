@@ -6,12 +6,14 @@ from fastapi import Request, Response
 
 from functions.mcp import server
 from functions.mcp.access import Access
+from functions.mcp.tools import shown_tools
 from functions.mcp.transport import Exchange, security
 from taskchat import principal
 from taskchat.database import database
 from taskchat.errors import NotFoundError, UnauthenticatedError
 from taskchat.http import SecondsLeftDep, create_app, lambda_handler
 from taskchat.settings import settings
+from taskchat.snapshot import around_snapshot
 
 PATH = "/mcp"
 METADATA_PATH = "/.well-known/oauth-protected-resource"
@@ -56,4 +58,5 @@ def _origin(request: Request) -> str:
     return f"{request.url.scheme}://{request.scope['aws.event']['requestContext']['domainName']}"
 
 
+around_snapshot(shown_tools)
 handler = lambda_handler(app)

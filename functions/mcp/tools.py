@@ -35,7 +35,7 @@ class Tools:
     ) -> ListToolsResult:
         """Return all tools."""
         refuse_cursor(params)
-        return ListToolsResult(tools=_tools())
+        return ListToolsResult(tools=shown_tools())
 
     async def call(self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
         """Run a tool: what it did is recorded, and what a model has to mend is said in the result.
@@ -54,7 +54,8 @@ class Tools:
 
 
 @cache
-def _tools() -> list[Tool]:
+def shown_tools() -> list[Tool]:
+    """Return the tools as the protocol shows them; made once."""
     return [
         Tool(
             name=tool.name,

@@ -90,9 +90,10 @@ class _Account:
 
 
 @contextmanager
-def postgres_server() -> Iterator[URL]:
+def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[URL]:
     """Start a server, yield the URL of its maintenance database, and stop it.
 
+    `settings` come on top of `CONFIGURATION`, each value as postgresql.conf wants it.
     The role in the URL may create databases and is no superuser, as with a hosted server. Only encrypted
     connections with a password are let in.
     """
@@ -102,7 +103,7 @@ def postgres_server() -> Iterator[URL]:
         _initialise(account, programs, folder, data)
         for _ in range(START_TRIES):
             port = _free_port()
-            with _running(account, programs, data, port) as came_up:
+            with _running(account, programs, data, port, settings or {}) as came_up:
                 if came_up:
                     yield _prepare_role(port)
                     return
@@ -162,11 +163,11 @@ def _initialise(account: _Account, programs: Path, folder: Path, data: Path) -> 
     except subprocess.CalledProcessError as error:
         raise ServerDidNotStartError(error.stderr) from error
     (data / "pg_hba.conf").write_text(f"hostssl all all {HOST}/32 scram-sha-256\n")
-    _write_certificate(data)
+    write_certificate(data)
     account.give(data)
 
 
-def _write_certificate(folder: Path) -> None:
+def write_certificate(folder: Path) -> None:
     """Write `server.key` and a self-signed `server.crt` for the loopback address."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -197,9 +198,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(account: _Account, programs: Path, data: Path, port: int) -> Iterator[bool]:
+def _running(account: _Account, programs: Path, data: Path, port: int, settings: Mapping[str, str]) -> Iterator[bool]:
     """Run the server, and yield whether it accepts connections; somebody may have taken the port meanwhile."""
     configuration = CONFIGURATION.format(host=HOST, port=port)
+    # Of a name that comes twice, the server takes the last.
+    configuration += "".join(f"{name} = {value}\n" for name, value in settings.items())
     (data / "postgresql.auto.conf").write_text(configuration)
     with (
         (data / "server.log").open("wb") as log,

@@ -6,7 +6,8 @@ come to its point. So a statement that is added tomorrow is covered without anyo
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,28 +15,89 @@ import pytest
 from sqlalchemy import Engine, func, select, update
 from sqlmodel import col
 
-from taskchat.chat import Chat, ChatReply
+from taskchat.chat import Chat, ChatReply, ChatRequest
 from taskchat.database import Database
-from taskchat.errors import TurnInProgressError
+from taskchat.errors import ModelFailedError, TurnInProgressError
 from taskchat.models import Conversation, Message, Role, Task, Turn, TurnStatus
 from tests.support.kill_switch import Killed, KillSwitch, answer_is_lost, connection_dies, process_dies
-from tests.support.scripted_model import ReceivedRequest, ScriptedModel, calls, says
+from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
 
-MODEL_CALLS = 3
-FEWEST_POINTS = 2 * 12
-COMMITS = 4
+FEWEST_POINTS = 2 * 8
+FEWEST_COMMITS = 2
 
 
-def behave(request: ReceivedRequest) -> Any:
-    """Play a model that creates milk, then bread, then says so: it decides by the results that it is shown."""
-    since = request.messages[[message["role"] for message in request.messages].index("user") :]
-    results = sum(message["role"] == "tool" for message in since)
-    if results == 0:
-        return calls(("create_task", {"title": "Milk"}))
-    if results == 1:
-        return calls(("create_task", {"title": "Bread"}))
-    return says("Added milk and bread.")
+@dataclass
+class Behaviour:
+    """A model that creates milk, then bread, then says so; it decides by the results that it is shown."""
+
+    faults_left: int = 0
+
+    def __call__(self, request: ReceivedRequest) -> Answer:
+        """Answer; of the answers after the first step, as many as are left are faults."""
+        roles = [message["role"] for message in request.messages]
+        of_the_person = len(roles) - 1 - roles[::-1].index("user")
+        match request.messages[of_the_person]["content"], roles[of_the_person:].count("tool"):
+            case "Hello", _:
+                return says("Hello.")
+            case "Stale", _:
+                return status(401)
+            case _, 0:
+                return calls(("create_task", {"title": "Milk"}))
+            case _, 1 if self.faults_left:
+                self.faults_left -= 1
+                return status(401)
+            case _, 1:
+                return calls(("create_task", {"title": "Bread"}))
+            case _:
+                return says("Added milk and bread.")
+
+
+Scenario = Callable[[Chat, Database, Behaviour], ChatRequest]
+
+
+def in_a_new_conversation(_chat: Chat, _database: Database, _behaviour: Behaviour) -> ChatRequest:
+    return request_of()
+
+
+def in_a_conversation(chat: Chat, _database: Database, _behaviour: Behaviour) -> ChatRequest:
+    opening = chat.answer(request_of("opening", "Hello"), plenty)
+    return request_of(conversation_id=opening.conversation_id)
+
+
+def with_a_fault_after_the_first_step(_chat: Chat, _database: Database, behaviour: Behaviour) -> ChatRequest:
+    behaviour.faults_left = 1
+    return request_of()
+
+
+def after_a_fault(chat: Chat, _database: Database, behaviour: Behaviour) -> ChatRequest:
+    behaviour.faults_left = 1
+    with pytest.raises(ModelFailedError):
+        chat.answer(request_of(), plenty)
+    return request_of()
+
+
+def over_a_stale_turn(chat: Chat, database: Database, _behaviour: Behaviour) -> ChatRequest:
+    opening = chat.answer(request_of("opening", "Hello"), plenty)
+    with pytest.raises(ModelFailedError):
+        chat.answer(request_of("stale", "Stale", opening.conversation_id), plenty)
+    stale = update(Turn).where(col(Turn.idempotency_key) == "stale").values(status=TurnStatus.RUNNING)
+    database.transaction(lambda session: session.execute(stale))
+    let_every_lease_run_out(database)
+    return request_of(conversation_id=opening.conversation_id)
+
+
+SCENARIOS = [
+    in_a_new_conversation,
+    in_a_conversation,
+    with_a_fault_after_the_first_step,
+    after_a_fault,
+    over_a_stale_turn,
+]
+
+
+def plenty() -> float:
+    return 25.0
 
 
 @contextmanager
@@ -53,84 +115,96 @@ def let_every_lease_run_out(database: Database) -> None:
     database.transaction(lambda session: session.execute(running))
 
 
+def answer_until_done(database: Database, chat: Chat, request: ChatRequest) -> ChatReply:
+    """Repeat the request as a client does: after a live lease it waits, which is played, not slept."""
+    for _ in range(3):
+        try:
+            return chat.answer(request, plenty)
+        except TurnInProgressError:
+            let_every_lease_run_out(database)
+        except ModelFailedError:
+            continue
+    return chat.answer(request, plenty)
+
+
 def assert_exactly_once(database: Database, reply: ChatReply) -> None:
     """Everything stands once: the tasks, the message, each step, the reply, and all of it in the audit trail."""
 
     def read(session: Any) -> Any:
         tasks = session.execute(select(col(Task.title)).order_by(col(Task.id))).scalars().all()
+        turn = session.execute(select(Turn).where(col(Turn.idempotency_key) == "key")).scalar_one()
         messages = session.execute(select(Message).order_by(col(Message.id))).scalars().all()
-        turn = session.execute(select(Turn)).scalar_one()
+        others = session.execute(select(col(Turn.status)).where(col(Turn.id) != turn.id)).scalars().all()
         conversations = session.execute(select(func.count()).select_from(Conversation)).scalar_one()
-        return tasks, messages, turn, conversations
+        return tasks, turn, messages, others, conversations
 
-    tasks, messages, turn, conversations = database.transaction(read)
+    tasks, turn, messages, others, conversations = database.transaction(read)
     assert tasks == ["Milk", "Bread"]
     assert conversations == 1
-    assert [(message.role, message.content) for message in messages] == [
+    assert [message.content for message in messages].count("Add milk") == 1
+    own = [message for message in messages if message.turn_id == turn.id]
+    assert [(message.role, message.content) for message in own] == [
         (Role.USER, "Add milk"),
         (Role.ASSISTANT, ""),
         (Role.ASSISTANT, ""),
         (Role.ASSISTANT, "Added milk and bread."),
     ]
-    assert {message.turn_id for message in messages} == {turn.id}
     audited = [call for message in messages for call in message.tool_calls or ()]
     assert [call["result"]["title"] for call in audited] == tasks
     assert turn.status is TurnStatus.FINISHED
-    assert (reply.message_id, reply.response) == (messages[-1].id, messages[-1].content)
+    assert TurnStatus.RUNNING not in others
+    assert (reply.message_id, reply.response) == (own[-1].id, own[-1].content)
     assert list(reply.tool_calls) == audited
 
 
-def empty_all_tables(database: Database) -> None:
-    """Forget everything, through the only way out that messages have."""
-    database.transaction(lambda session: session.execute(Conversation.__table__.delete()))  # type: ignore[attr-defined]
-    database.transaction(lambda session: session.execute(Task.__table__.delete()))  # type: ignore[attr-defined]
+def forget_everything(database: Database) -> None:
+    """Empty the tables, through the only way out that messages have."""
+    for table in (Conversation.metadata.tables[name] for name in ("conversations", "tasks")):
+        database.transaction(lambda session, table=table: session.execute(table.delete()))  # type: ignore[misc]
 
 
-def answer_until_done(database: Database, chat: Chat) -> ChatReply:
-    """Repeat the request as a client does: after a live lease it waits, which is played, not slept."""
-    try:
-        return chat.answer(request_of(), lambda: 25.0)
-    except TurnInProgressError:
-        let_every_lease_run_out(database)
-        return chat.answer(request_of(), lambda: 25.0)
+@pytest.fixture
+def behaviour(scripted_model: ScriptedModel) -> Behaviour:
+    """Return how the scripted model behaves, for as many calls as a test may make of it."""
+    behaviour = Behaviour()
+    scripted_model.script(*[behaviour] * 5_000)
+    return behaviour
 
 
-def ends_before_its_point(chat: Chat, switch: KillSwitch) -> bool:
-    try:
-        chat.answer(request_of(), lambda: 25.0)
-    except Killed:
-        assert switch.reached
-        return False
-    return True
-
-
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_process_that_dies_at_any_point_leaves_a_turn_that_is_finished_exactly_once(
-    database_url: str, chat_over: Callable[[Database], Chat], scripted_model: ScriptedModel
+    database_url: str,
+    chat_over: Callable[[Database], Chat],
+    scripted_model: ScriptedModel,
+    behaviour: Behaviour,
+    scenario: Scenario,
 ) -> None:
     for point in itertools.count(1):
-        scripted_model.script(*[behave] * (MODEL_CALLS * 2 - scripted_model.unused))
         switch = KillSwitch(point, process_dies)
         with another_process(database_url, chat_over) as (database, chat):
-            database.transaction(lambda _: None)
+            request = scenario(chat, database, behaviour)
             switch.install(database.engine())
-            if ends_before_its_point(chat, switch):
-                break
+            with suppress(Killed, ModelFailedError):
+                chat.answer(request, plenty)
         with another_process(database_url, chat_over) as (database, chat):
-            assert_exactly_once(database, answer_until_done(database, chat))
+            assert_exactly_once(database, answer_until_done(database, chat, request))
             asked = len(scripted_model.requests)
-            replayed = chat.answer(request_of(), lambda: 25.0)
+            replayed = chat.answer(request, plenty)
             assert replayed.replayed
             assert len(scripted_model.requests) == asked
             assert_exactly_once(database, replayed)
-            empty_all_tables(database)
+            forget_everything(database)
+        if not switch.reached:
+            break
     assert point > FEWEST_POINTS
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize(
     ("act", "install", "fewest_points"),
     [
         (connection_dies, KillSwitch.install, FEWEST_POINTS),
-        (answer_is_lost, KillSwitch.install_on_commits, 2 * COMMITS),
+        (answer_is_lost, KillSwitch.install_on_commits, 2 * FEWEST_COMMITS),
     ],
     ids=["the connection dies", "the answer to a COMMIT is lost"],
 )
@@ -138,20 +212,25 @@ def test_a_connection_that_fails_at_any_point_costs_nothing_but_a_new_one(
     postgres_url: str,
     chat_over: Callable[[Database], Chat],
     scripted_model: ScriptedModel,
+    behaviour: Behaviour,
     act: Callable[[KillSwitch, Any], None],
     install: Callable[[KillSwitch, Engine], None],
     fewest_points: int,
+    scenario: Scenario,
 ) -> None:
+    calls_of_the_model = set()
     for point in itertools.count(1):
-        scripted_model.script(*[behave] * (MODEL_CALLS - scripted_model.unused))
         switch = KillSwitch(point, act)
         with another_process(postgres_url, chat_over) as (database, chat):
-            database.transaction(lambda _: None)
+            request = scenario(chat, database, behaviour)
             install(switch, database.engine())
-            reply = chat.answer(request_of(), lambda: 25.0)
-            assert scripted_model.unused == 0
-            assert_exactly_once(database, reply)
-            empty_all_tables(database)
+            asked = len(scripted_model.requests)
+            with suppress(ModelFailedError):
+                chat.answer(request, plenty)
+            assert_exactly_once(database, chat.answer(request, plenty))
+            calls_of_the_model.add(len(scripted_model.requests) - asked)
+            forget_everything(database)
         if not switch.reached:
             break
     assert point > fewest_points
+    assert len(calls_of_the_model) == 1

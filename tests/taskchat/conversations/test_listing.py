@@ -208,9 +208,9 @@ PAGES: dict[str, tuple[Callable[..., Any], dict[str, str], dict[str, str]]] = {
         lambda session, _, cursor: conversations.list_page(session, ANN, limit=2, cursor=cursor),
         {
             "postgresql": "Index Scan Backward using ix_conversations_user_id_updated_at_id",
-            "sqlite": "USING INDEX ix_conversations_user_id_updated_at_id (user_id=?",
+            "sqlite": "USING INDEX ix_conversations_user_id_updated_at_id (user_id>?",
         },
-        {"postgresql": "ROW(updated_at, id) < ROW(", "sqlite": " AND updated_at<?"},
+        {"postgresql": "ROW(user_id, updated_at, id) < ROW(", "sqlite": " AND (user_id,updated_at)<("},
     ),
     "messages": (
         lambda session, known, cursor: conversations.messages_page(session, ANN, known, limit=2, cursor=cursor),

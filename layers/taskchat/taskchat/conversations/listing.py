@@ -21,6 +21,7 @@ _CONVERSATION_COLUMNS = (
     _conversations.c.created_at,
     _conversations.c.updated_at,
 )
+_BY_ACTIVITY = (_conversations.c.updated_at, _conversations.c.id)
 _MESSAGE_COLUMNS = (
     _messages.c.id,
     _messages.c.role,
@@ -73,9 +74,16 @@ def list_page(
         InvalidRequestError: the cursor is not one of this list.
     """
     scope = f"conversations of {user_id}"
-    order = (_conversations.c.updated_at, _conversations.c.id)
-    statement = sa.select(*_CONVERSATION_COLUMNS).where(_conversations.c.user_id == user_id)
-    rows = session.execute(_page(statement, order, limit, cursor, scope)).all()
+    # As a range from this person to this person, and as part of the order: said with `=`, PostgreSQL may as well walk
+    # all conversations by time until it has met enough of theirs, which for somebody long gone is all there are.
+    person, order = _conversations.c.user_id, (_conversations.c.user_id, *_BY_ACTIVITY)
+    statement = sa.select(*_CONVERSATION_COLUMNS).where(person >= user_id)
+    if cursor is None:
+        statement = statement.where(person <= user_id)
+    else:
+        position = decode(cursor, scope)
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(user_id, position.moment, position.id))
+    rows = session.execute(_newest(statement, order, limit)).all()
     items = [ConversationRecord(*row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return Page(items, encode(Position(items[-1].updated_at, items[-1].id), scope) if has_more else None)
@@ -104,9 +112,14 @@ def messages_page(
     """
     scope = f"messages of {conversation_id}"
     order = (_messages.c.created_at, _messages.c.id)
-    owned = sa.select(_conversations.c.id).where(_is(user_id, conversation_id)).scalar_subquery()
-    statement = sa.select(*_MESSAGE_COLUMNS).where(_messages.c.conversation_id == owned)
-    rows = session.execute(_page(statement, order, limit, cursor, scope)).all()
+    # The id itself and not a subquery for it: only then can PostgreSQL know a conversation of exceptional length.
+    statement = sa.select(*_MESSAGE_COLUMNS).where(
+        _messages.c.conversation_id == conversation_id, sa.exists().where(_is(user_id, conversation_id))
+    )
+    if cursor is not None:
+        position = decode(cursor, scope)
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(position.moment, position.id))
+    rows = session.execute(_newest(statement, order, limit)).all()
     if not rows:
         get(session, user_id, conversation_id)
     items = [MessageRecord(*row) for row in reversed(rows[:limit])]
@@ -148,17 +161,8 @@ def _is(user_id: uuid.UUID, conversation_id: int) -> sa.ColumnElement[bool]:
     return sa.and_(_conversations.c.id == conversation_id, _conversations.c.user_id == user_id)
 
 
-def _page(
-    statement: sa.Select[Any],
-    order: tuple[sa.Column[datetime], sa.Column[int]],
-    limit: int,
-    cursor: str | None,
-    scope: str,
-) -> sa.Select[Any]:
-    """Ask for what comes after the cursor, newest first, and for one row more, to know whether there are more."""
-    if cursor is not None:
-        position = decode(cursor, scope)
-        statement = statement.where(sa.tuple_(*order) < sa.tuple_(position.moment, position.id))
+def _newest(statement: sa.Select[Any], order: Sequence[sa.Column[Any]], limit: int) -> sa.Select[Any]:
+    """Ask for one row more than the page has, to know whether there are more."""
     return statement.order_by(*(column.desc() for column in order)).limit(limit + 1)
 
 

@@ -17,11 +17,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Row, exists, func, insert, inspect, literal, select, update
+from sqlalchemy import ColumnElement, Row, Table, exists, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
-from sqlmodel import col
 
 from taskchat.errors import (
     ConversationBusyError,
@@ -43,7 +42,11 @@ from taskchat.turns.records import (
     Usage,
 )
 
+# The tables and not the classes: a statement of the ORM takes twice as long to make.
+_conversations = Conversation.metadata.tables["conversations"]
+_messages = Message.metadata.tables["messages"]
 _turns = Turn.metadata.tables["turns"]
+_users = User.metadata.tables["users"]
 
 
 def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) -> Lease:
@@ -59,8 +62,8 @@ def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) ->
         )
         turn_id, _ = together(
             session,
-            _insert_owned(Turn, conversation_id, request, _first_attempt(request, lease_expires_at)),
-            _insert_owned(Message, conversation_id, request, _message_of_the_person(request)),
+            _insert_owned(_turns, conversation_id, request, _first_attempt(request, lease_expires_at)),
+            _insert_owned(_messages, conversation_id, request, _message_of_the_person(request)),
         )
     except IntegrityError as error:
         raise AlreadyBegunError from error
@@ -143,10 +146,10 @@ def finish(session: Session, held: Lease, extended: Lease, *, content: str, usag
         **_added(usage),
     }
     touched = (
-        update(Conversation)
-        .where(col(Conversation.id) == held.conversation_id)
+        update(_conversations)
+        .where(_conversations.c.id == held.conversation_id)
         .values(updated_at=utc_now())
-        .returning(col(Conversation.id))
+        .returning(_conversations.c.id)
     )
     return _write(session, held, closed, {"content": content}, extended.expires_at, touched)
 
@@ -157,7 +160,7 @@ def interrupt(session: Session, held: Lease, reason: str, *, is_permanent: bool)
     `is_permanent` says that the same request would meet the same again, until somebody has mended the `reason`.
     """
     status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
-    session.execute(update(Turn).where(*_is_held(held)).values(status=status, error=reason))
+    session.execute(update(_turns).where(*_is_held(held)).values(status=status, error=reason))
 
 
 def recorded(session: Session, lease: Lease) -> Sequence[Reply]:
@@ -171,11 +174,11 @@ def open_conversation(session: Session, user_id: uuid.UUID, subject: str, email:
     Raises:
         sqlalchemy.exc.IntegrityError: another invocation made the owner at the same time.
     """
-    owner = select(literal(user_id), literal(subject), literal(email)).where(~exists().where(col(User.id) == user_id))
+    owner = select(literal(user_id), literal(subject), literal(email)).where(~exists().where(_users.c.id == user_id))
     _, conversation_id = together(
         session,
-        insert(User).from_select(["id", "subject", "email"], owner).returning(col(User.id)),
-        insert(Conversation).values(user_id=user_id, title=_title(title)).returning(col(Conversation.id)),
+        insert(_users).from_select(["id", "subject", "email"], owner).returning(_users.c.id),
+        insert(_conversations).values(user_id=user_id, title=_title(title)).returning(_conversations.c.id),
     )
     return int(conversation_id)
 
@@ -185,15 +188,14 @@ def _title(message: str) -> str:
 
 
 def _insert_owned(
-    model: type[Turn | Message], conversation_id: int, request: TurnRequest, values: dict[str, Any]
+    table: Table, conversation_id: int, request: TurnRequest, values: dict[str, Any]
 ) -> ReturningInsert[Any]:
     """Insert a row below the person's conversation; below anybody else's, none."""
-    columns = inspect(model).local_table.c
     values = {"conversation_id": conversation_id, **values}
-    row = select(*(literal(value, columns[name].type) for name, value in values.items())).where(
-        exists().where(col(Conversation.id) == conversation_id, col(Conversation.user_id) == request.user_id)
+    row = select(*(literal(value, table.c[name].type) for name, value in values.items())).where(
+        exists().where(_conversations.c.id == conversation_id, _conversations.c.user_id == request.user_id)
     )
-    return insert(model).from_select(list(values), row, include_defaults=False).returning(columns.id)
+    return insert(table).from_select(list(values), row, include_defaults=False).returning(table.c.id)
 
 
 def _first_attempt(request: TurnRequest, lease_expires_at: datetime) -> dict[str, Any]:
@@ -226,18 +228,18 @@ def _take_over(session: Session, turn: Row[*tuple[Any, ...]], lease: Lease) -> N
 
     The look for a newer turn is part of the write. One that begins meanwhile meets the index of running turns.
     """
-    newer = aliased(Turn)
+    newer = _turns.alias()
     is_overtaken = exists().where(
-        col(newer.conversation_id) == turn.conversation_id,
+        newer.c.conversation_id == turn.conversation_id,
         # SQLite's clock counts milliseconds: of two turns in one of them, neither may go on.
-        col(newer.created_at) >= turn.created_at,
-        col(newer.id) != turn.id,
+        newer.c.created_at >= turn.created_at,
+        newer.c.id != turn.id,
     )
     taken = (
-        update(Turn)
-        .where(col(Turn.id) == turn.id, col(Turn.status) != TurnStatus.ABANDONED, ~is_overtaken)
+        update(_turns)
+        .where(_turns.c.id == turn.id, _turns.c.status != TurnStatus.ABANDONED, ~is_overtaken)
         .values(status=TurnStatus.RUNNING, attempt=lease.attempt, lease_expires_at=lease.expires_at, error=None)
-        .returning(col(Turn.id))
+        .returning(_turns.c.id)
     )
     try:
         taken_id = session.execute(taken).scalar()
@@ -250,11 +252,11 @@ def _take_over(session: Session, turn: Row[*tuple[Any, ...]], lease: Lease) -> N
 def _make_way(session: Session, request: TurnRequest) -> None:
     """Abandon the conversation's stale turn, if that is what took its place."""
     running = session.execute(
-        select(col(Turn.id), col(Turn.lease_expires_at))
+        select(_turns.c.id, _turns.c.lease_expires_at)
         .where(
-            col(Turn.conversation_id) == request.conversation_id,
-            col(Turn.user_id) == request.user_id,
-            col(Turn.status) == TurnStatus.RUNNING,
+            _turns.c.conversation_id == request.conversation_id,
+            _turns.c.user_id == request.user_id,
+            _turns.c.status == TurnStatus.RUNNING,
         )
         .with_for_update()
     ).one_or_none()
@@ -266,8 +268,8 @@ def _make_way(session: Session, request: TurnRequest) -> None:
         "Another message of this conversation is being answered.",
     )
     session.execute(
-        update(Turn)
-        .where(col(Turn.id) == running.id, col(Turn.status) == TurnStatus.RUNNING)
+        update(_turns)
+        .where(_turns.c.id == running.id, _turns.c.status == TurnStatus.RUNNING)
         .values(status=TurnStatus.ABANDONED)
     )
 
@@ -280,27 +282,27 @@ def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], deta
 
 def _replies(session: Session, turn_id: uuid.UUID) -> Sequence[Reply]:
     rows = session.execute(
-        select(col(Message.id), col(Message.content), col(Message.tool_calls))
-        .where(col(Message.turn_id) == turn_id, col(Message.role) == Role.ASSISTANT)
-        .order_by(col(Message.id))
+        select(_messages.c.id, _messages.c.content, _messages.c.tool_calls)
+        .where(_messages.c.turn_id == turn_id, _messages.c.role == Role.ASSISTANT)
+        .order_by(_messages.c.id)
     )
     return [Reply(*row) for row in rows]
 
 
 def _is_held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     return (
-        col(Turn.id) == lease.turn_id,
-        col(Turn.status) == TurnStatus.RUNNING,
-        col(Turn.attempt) == lease.attempt,
-        col(Turn.lease_expires_at) == lease.expires_at,
+        _turns.c.id == lease.turn_id,
+        _turns.c.status == TurnStatus.RUNNING,
+        _turns.c.attempt == lease.attempt,
+        _turns.c.lease_expires_at == lease.expires_at,
     )
 
 
 def _added(usage: Usage) -> dict[str, Any]:
     """Add to what earlier calls, and earlier attempts, have cost."""
     added: dict[str, Any] = {
-        "input_tokens": func.coalesce(Turn.input_tokens, 0) + usage.input_tokens,
-        "output_tokens": func.coalesce(Turn.output_tokens, 0) + usage.output_tokens,
+        "input_tokens": func.coalesce(_turns.c.input_tokens, 0) + usage.input_tokens,
+        "output_tokens": func.coalesce(_turns.c.output_tokens, 0) + usage.output_tokens,
     }
     return added | ({"model": usage.model} if usage.model else {})
 
@@ -314,11 +316,11 @@ def _write(
     *others: Write,
 ) -> int:
     """Change the turn, append a message and do the others: all of it, or by raising, none."""
-    changed = update(Turn).where(*_is_held(held)).values(**turn).returning(col(Turn.id))
+    changed = update(_turns).where(*_is_held(held)).values(**turn).returning(_turns.c.id)
     appended = (
-        insert(Message)
+        insert(_messages)
         .values(conversation_id=held.conversation_id, turn_id=held.turn_id, role=Role.ASSISTANT, **message)
-        .returning(col(Message.id))
+        .returning(_messages.c.id)
     )
     try:
         turn_id, message_id, *_ = together(session, changed, appended, *others)
@@ -331,10 +333,10 @@ def _write(
 
 
 def _say_why_not(session: Session, held: Lease, expires_at: datetime) -> NoReturn:
-    written = select(col(Turn.id)).where(
-        col(Turn.id) == held.turn_id,
-        col(Turn.attempt) == held.attempt,
-        col(Turn.lease_expires_at) == expires_at,
+    written = select(_turns.c.id).where(
+        _turns.c.id == held.turn_id,
+        _turns.c.attempt == held.attempt,
+        _turns.c.lease_expires_at == expires_at,
     )
     if session.execute(written).one_or_none() is not None:
         raise AlreadyRecordedError

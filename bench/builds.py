@@ -1,0 +1,110 @@
+"""The packages that cold starts are measured with: this build, the same code as `sam build` makes it, two floors."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from bench.processes import MEGABYTE
+from local.emulator import BuiltFunction, built_function
+from local.toolchain import ROOT
+
+OURS = "this build"
+DEFAULT = "as `sam build` makes it"
+BARE = "bare handler"
+FASTAPI = "FastAPI + Mangum alone"
+NEEDS_BOTO3 = "aws_lambda_powertools.utilities"
+"""The one late import that stays late in every variant: the emulator has no boto3, which the runtime would have."""
+BARE_HANDLER = """
+def handler(event, context):
+    return {"statusCode": 200, "body": "{}"}
+"""
+FASTAPI_HANDLER = """
+from fastapi import FastAPI
+from mangum import Mangum
+
+app = FastAPI(openapi_url=None)
+
+
+@app.get("/conversations")
+async def get_conversations() -> dict[str, list[str]]:
+    return {"items": []}
+
+
+handler = Mangum(app, lifespan="off")
+"""
+
+
+def build(folder: Path) -> Path:
+    """Run `sam build` and return where it put things."""
+    target = folder / "build"
+    without_aws = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    command = [sys.executable, "-m", "samcli", "build", "--build-dir", str(target)]
+    variables = without_aws | {"SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
+    subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
+    return target
+
+
+def default_build(ours: Path) -> Path:
+    """Return a copy as SAM's own Python builder would leave it: no bytecode, every import at the top of its module."""
+    target = ours.with_name("default")
+    shutil.copytree(ours, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for own in (*target.glob("*/functions"), target / "TaskchatLayer" / "python" / "taskchat"):
+        for module in own.rglob("*.py"):
+            import_early(module)
+    return target
+
+
+def import_early(module: Path) -> None:
+    """Import at start what the module would import at the first use."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    late = [
+        ast.unparse(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", None) != NEEDS_BOTO3
+    ]
+    with module.open("a", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in late)
+
+
+def changed_chat(ours: Path, name: str, addition: str) -> BuiltFunction:
+    """Return the chat function of this build with lines added to its module, compiled."""
+    known = built_function("ChatFunction", ours)
+    package = ours.with_name(name)
+    shutil.copytree(known.package, package)
+    module = package / "functions" / "chat" / "app.py"
+    with module.open("a", encoding="utf-8") as file:
+        file.write(addition)
+    mode = ["--invalidation-mode", "unchecked-hash"]
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "-f", *mode, str(module)], check=True)
+    return replace(known, package=package)
+
+
+def floors(ours: Path) -> Mapping[str, BuiltFunction]:
+    """Return what no function can be faster than: nothing at all, and the framework alone with its bytecode."""
+    known = built_function("ConversationsFunction", ours)
+    packages: dict[str, BuiltFunction] = {}
+    for name, source in ((BARE, BARE_HANDLER), (FASTAPI, FASTAPI_HANDLER)):
+        package = ours.with_name(f"floor-{len(packages)}")
+        package.mkdir()
+        (package / "floor.py").write_text(source)
+        subprocess.run([sys.executable, "-m", "compileall", "-q", str(package)], check=True)
+        layers = [] if name == BARE else [layer for layer in known.layers if layer.name == "DependenciesLayer"]
+        packages[name] = replace(known, handler="floor.handler", package=package, layers=layers)
+    return packages
+
+
+def size_mb(function: BuiltFunction) -> float:
+    """Return the size of what is deployed, unpacked, layers included."""
+    return sum(path.stat().st_size for path in _files(function)) / MEGABYTE
+
+
+def _files(function: BuiltFunction) -> Iterator[Path]:
+    for folder in (function.package, *function.layers):
+        yield from (path for path in folder.rglob("*") if path.is_file())

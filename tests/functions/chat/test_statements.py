@@ -1,0 +1,57 @@
+"""What a turn asks of PostgreSQL, exactly: each statement more is a round trip more in every turn."""
+
+import pytest
+
+from taskchat.database import database
+from tests.functions.conftest import Post
+from tests.support.scripted_model import ScriptedModel, calls, says
+from tests.support.statements import recorded
+
+pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+
+
+def first_words(statements: list[str]) -> list[str]:
+    return [statement.split(maxsplit=1)[0] for statement in statements]
+
+
+def test_a_turn_with_one_tool_takes_twelve_statements(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("Hello."))
+    conversation_id = post_chat({"message": "hello"}).body["conversation_id"]
+    scripted_model.script(calls(("create_task", {"title": "Buy milk"})), says("Added it."))
+
+    with recorded(database().engine()) as statements:
+        answer = post_chat({"message": "Add milk", "conversation_id": conversation_id})
+
+    assert answer.status == 200
+    assert len(statements) == 12
+    assert first_words(statements) == [
+        *("BEGIN", "WITH", "SELECT", "COMMIT"),
+        *("BEGIN", "SAVEPOINT", "INSERT", "WITH", "COMMIT"),
+        *("BEGIN", "WITH", "COMMIT"),
+    ]
+
+
+def test_a_turn_without_tools_takes_seven_statements_and_a_new_conversation_no_more(
+    post_chat: Post, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(says("Hello."), says("Hello again."))
+    post_chat({"message": "connect"})
+
+    with recorded(database().engine()) as statements:
+        post_chat({"message": "hello"})
+
+    assert first_words(statements) == [
+        *("BEGIN", "WITH", "WITH", "COMMIT"),
+        *("BEGIN", "WITH", "COMMIT"),
+    ]
+
+
+def test_a_new_connection_is_not_asked_who_it_is(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("Hello."), says("Hello again."))
+    post_chat({"message": "hello"})
+    database().dispose()
+
+    with recorded(database().engine()) as statements:
+        post_chat({"message": "hello"})
+
+    assert len(statements) == 7

@@ -1,0 +1,35 @@
+"""What each function imports before its first request, in a process of its own: a cold start waits for all of it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SDK = {"openai", "httpx2"}
+AWS = {"boto3", "botocore.session", "botocore.client", "aws_xray_sdk"}
+HTTP = {"fastapi", "starlette", "mangum"}
+MIGRATIONS = {"alembic", "mako"}
+FOR_DEVELOPERS = {"pytest", "requests", "uvicorn", "jinja2", "email_validator", "multipart", "yaml"}
+
+NOT_IMPORTED = {
+    "functions.chat.app": SDK | AWS | MIGRATIONS | FOR_DEVELOPERS,
+    "functions.conversations.app": SDK | AWS | MIGRATIONS | FOR_DEVELOPERS | {"taskchat.agent", "taskchat.tools"},
+    # The SDK brings an HTTP client and a server along, which cannot be helped.
+    "functions.mcp.app": {"openai"} | AWS | MIGRATIONS | {"pytest", "jinja2", "yaml"},
+    "functions.migrate.app": SDK | AWS | HTTP | FOR_DEVELOPERS | {"taskchat.agent", "taskchat.tools"},
+}
+
+
+def imported_by(module: str) -> set[str]:
+    program = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("function", NOT_IMPORTED)
+def test_a_function_imports_nothing_that_its_first_request_may_do_without(function: str) -> None:
+    imported = imported_by(function)
+
+    assert "taskchat.database" in imported
+    assert imported & NOT_IMPORTED[function] == set()

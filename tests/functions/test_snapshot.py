@@ -1,0 +1,99 @@
+"""SnapStart: the hooks, as Lambda's runtime runs them before a snapshot and after a restore."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import snapshot_restore_py  # type: ignore[import-untyped]
+from awslambdaric.lambda_runtime_hooks_runner import (  # type: ignore[import-untyped]
+    run_after_restore,
+    run_before_snapshot,
+)
+from sqlalchemy import text
+
+from functions.chat import app as chat_app
+from taskchat.database import Database, database
+from taskchat.settings import Settings
+from taskchat.snapshot import around_snapshot
+from tests.support.lambda_events import http_event, invoke
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """Register the hooks of the chat function as its module does at import, and nothing else."""
+    hooks = (snapshot_restore_py.get_before_snapshot(), snapshot_restore_py.get_after_restore())
+    for kept in hooks:
+        kept.clear()
+    around_snapshot(chat_app.load_model)
+    yield
+    for kept in hooks:
+        kept.clear()
+
+
+def session_of_the_server(database: Database) -> int:
+    return int(database.transaction(lambda session: session.execute(text("SELECT pg_backend_pid()")).scalar_one()))
+
+
+@pytest.mark.usefixtures("registered", "chat_handler")
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_snapshot_holds_no_connection_and_a_restore_opens_one(database_url: str) -> None:
+    before = session_of_the_server(database())
+
+    run_before_snapshot()
+    watcher = Database(lambda: database_url)
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    during = watcher.transaction(lambda session: session.execute(text(others)).scalar_one())
+    run_after_restore()
+    after = watcher.transaction(lambda session: session.execute(text(others)).scalar_one())
+    watcher.dispose()
+
+    assert (during, after) == (0, 1)
+    assert session_of_the_server(database()) != before
+
+
+@pytest.mark.usefixtures("registered", "chat_handler")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_snapshot_holds_the_sdk_but_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Settings, "resolve_openai_api_key", lambda _: asked.append("key"))
+    monkeypatch.setattr(Settings, "resolve_database_url", lambda _: asked.append("url"))
+    chat_app.model.cache_clear()
+
+    run_before_snapshot()
+
+    assert chat_app.model.cache_info().currsize == 1
+    assert asked == []
+
+
+@pytest.mark.usefixtures("registered", "chat_handler")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_instances_of_one_snapshot_do_not_share_their_random_numbers() -> None:
+    random.seed(1)
+    run_before_snapshot()
+    frozen = random.getstate()
+    states = []
+    for _ in range(2):
+        random.setstate(frozen)
+        run_after_restore()
+        states.append(random.getstate())
+
+    assert states[0] != states[1]
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_database_that_sleeps_through_the_restore_does_not_fail_it(
+    chat_handler: Handler, monkeypatch: pytest.MonkeyPatch, closed_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@127.0.0.1:{closed_port}/none")
+    run_before_snapshot()
+    run_after_restore()
+
+    answer = invoke(chat_handler, http_event("POST", "/chat", body={"message": "hello"}))
+
+    assert "no connection after the restore" in caplog.text
+    assert answer.status == 503
+    assert answer.body["code"] == "database-unavailable"

@@ -1,0 +1,87 @@
+"""Which index each read walks, among enough rows that PostgreSQL would not rather read the whole table."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from taskchat import conversations
+from taskchat.conversations.cursors import Position, encode
+from taskchat.database import Database
+from tests.support.statements import indexes, nodes, plan, recorded
+
+pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+
+USER = uuid.UUID(int=1)
+CONVERSATIONS = 2_000
+MESSAGES = 20_000
+MIDDLE = Position(datetime(2026, 1, 1, 2, tzinfo=UTC), 1_000)
+SEED = f"""
+INSERT INTO users (id, subject) VALUES ('{USER}', 'one'), ('{uuid.UUID(int=2)}', 'two');
+INSERT INTO conversations (user_id, updated_at)
+SELECT CASE WHEN number <= {CONVERSATIONS // 2} THEN '{USER}'::uuid ELSE '{uuid.UUID(int=2)}'::uuid END,
+       '2026-01-01'::timestamptz + number * interval '1 minute'
+FROM generate_series(1, {CONVERSATIONS}) AS number;
+INSERT INTO messages (conversation_id, role, content, created_at)
+SELECT CASE number % 2 WHEN 0 THEN 2 ELSE 1 + number % {CONVERSATIONS} END, 'user', 'words',
+       '2026-01-01'::timestamptz + number * interval '1 second'
+FROM generate_series(1, {MESSAGES}) AS number;
+ANALYZE;
+"""
+
+
+@pytest.fixture
+def seeded(database: Database) -> Database:
+    """Give one conversation half of all messages, and somebody long gone half of all conversations."""
+    database.transaction(lambda session: session.execute(text(SEED)))
+    return database
+
+
+def list_cursor() -> str:
+    return encode(MIDDLE, f"conversations of {USER}")
+
+
+def message_cursor() -> str:
+    return encode(MIDDLE, "messages of 2")
+
+
+READS: dict[str, tuple[Callable[[Session], Any], str]] = {
+    "the first page of conversations": (
+        lambda session: conversations.list_page(session, USER, limit=20),
+        "ix_conversations_user_id_updated_at_id",
+    ),
+    "a later page of conversations": (
+        lambda session: conversations.list_page(session, USER, limit=20, cursor=list_cursor()),
+        "ix_conversations_user_id_updated_at_id",
+    ),
+    "the newest messages": (
+        lambda session: conversations.messages_page(session, USER, 2, limit=50),
+        "idx_messages_conversation_created",
+    ),
+    "older messages": (
+        lambda session: conversations.messages_page(session, USER, 2, limit=50, cursor=message_cursor()),
+        "idx_messages_conversation_created",
+    ),
+    "the window of a turn": (
+        lambda session: conversations.load_window(session, 2, messages=50, tokens=8_000, before_turn=uuid.UUID(int=3)),
+        "idx_messages_conversation_created",
+    ),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_read_walks_its_index_and_sorts_no_more_than_a_page(seeded: Database, read: str) -> None:
+    work, index = READS[read]
+    with recorded(seeded.engine()) as statements:
+        seeded.transaction(work)
+
+    [statement] = [statement for statement in statements if statement.startswith("SELECT")]
+    with seeded.engine().connect() as connection:
+        root = plan(connection, statement)
+
+    assert index in indexes(root)
+    assert {node["Node Type"] for node in nodes(root)} & {"Seq Scan", "Sort", "Bitmap Heap Scan"} == set()
