@@ -10,7 +10,7 @@ BIN := .venv/bin
 # A stamp in an environment that lost its interpreter is worth nothing.
 $(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(READY))
 
-.PHONY: help run chat test lint bench build invoke clean
+.PHONY: help run chat test conformance lint bench build invoke clean
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 
@@ -22,6 +22,10 @@ chat: $(READY)  ## talk to what `make run` started, from a second terminal
 
 test: $(READY)  ## run every test; ARGS goes to pytest, as in: make test ARGS='-k turns'
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+conformance: $(READY)  ## test /mcp with the public conformance suite and MCP Inspector; wants npm, which brings Node 22
+	@$(BIN)/python -m tests.conformance.node
+	$(BIN)/python -m pytest -rP tests/conformance
 
 lint: $(READY)  ## ruff, mypy, the import contracts, the template
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports

@@ -19,7 +19,7 @@ from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, interpreter_or_
 
 PLATFORM = "x86_64-manylinux_2_28"
 """The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
-NOT_SHIPPED = ("bin", ".lock", "*.dist-info/RECORD", "*.dist-info/REQUESTED", "*.dist-info/INSTALLER")
+NOT_SHIPPED = ("bin", ".lock", "*/tests", "*.dist-info/RECORD", "*.dist-info/REQUESTED", "*.dist-info/INSTALLER")
 
 
 def build(part: str, artifacts: Path) -> None:

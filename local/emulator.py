@@ -30,6 +30,11 @@ from local.toolchain import LAMBDA_PYTHON, ROOT, TOOLS, interpreter_or_install, 
 BUILD = ROOT / ".aws-sam" / "build"
 HOST = "127.0.0.1"
 START_SECONDS = 10
+PSEUDO_PARAMETERS = {
+    "AWS::StackName": "taskchat-local",
+    "AWS::Region": "us-east-1",
+    "AWS::URLSuffix": "amazonaws.com",
+}
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 
 
@@ -168,7 +173,7 @@ def _lambda_variables(function: BuiltFunction, opt: Path, runtime: Path) -> dict
         "TZ": ":UTC",
         "PYTHONPATH": f"{opt}:{runtime}",
         "LAMBDA_TASK_ROOT": str(function.package),
-        "AWS_REGION": "us-east-1",
+        "AWS_REGION": PSEUDO_PARAMETERS["AWS::Region"],
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout_seconds),
@@ -218,8 +223,12 @@ def _variables(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 def _value(given: Any, parameters: Mapping[str, Any]) -> str:
     if isinstance(given, Mapping) and "Ref" in given:
         return str(parameters[given["Ref"]].get("Default", ""))
+    if isinstance(given, Mapping) and "Fn::Join" in given:
+        _, listed = given["Fn::Join"]
+        return _value(listed, parameters)
     if isinstance(given, Mapping):
-        return str(given["Fn::Sub"]).replace("${AWS::StackName}", "taskchat-local")
+        known = PSEUDO_PARAMETERS | {name: str(each.get("Default", "")) for name, each in parameters.items()}
+        return re.sub(r"\$\{([\w:]+)\}", lambda found: known[found[1]], given["Fn::Sub"])
     return str(given)
 
 

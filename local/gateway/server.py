@@ -19,7 +19,7 @@ from local.gateway.responses import MalformedResponseError, Response, plain, res
 from local.gateway.template import Api, Route
 from local.loopback import HOST, LoopbackServer
 from local.runtime.fleet import Fleet
-from local.runtime.instance import FunctionError, StoppedError
+from local.runtime.instance import Function, FunctionError, StoppedError
 
 TIME_LIMIT_SECONDS = 30.0
 """API Gateway gives up then, whatever the function does; the limit cannot be raised."""
@@ -38,7 +38,8 @@ AccessLog = Callable[[str], None]
 class Gateway:
     """Serves an API on a port of the loopback interface; port 0 picks a free one. Use it as a context manager.
 
-    `access_log` is told a line for each request: method, path, status, milliseconds.
+    `access_log` is told a line for each request: method, path, status, milliseconds. `make_fleet` decides what runs
+    the functions.
 
     Raises:
         OSError: the port is in use, or this user may not bind it.
@@ -52,12 +53,15 @@ class Gateway:
         port: int = 0,
         time_limit_seconds: float = TIME_LIMIT_SECONDS,
         access_log: AccessLog = print,
+        make_fleet: Callable[[Function, Path], Fleet] = Fleet,
     ) -> None:
         self.api = api
         self.access_log = access_log
         self._time_limit_seconds = time_limit_seconds
         with_a_route = {route.function.name: route.function for route in api.routes}
-        self._fleets: Mapping[str, Fleet] = {name: Fleet(function, log_file) for name, function in with_a_route.items()}
+        self._fleets: Mapping[str, Fleet] = {
+            name: make_fleet(function, log_file) for name, function in with_a_route.items()
+        }
         self._server = LoopbackServer(_handler_for(self), port)
 
     @property

@@ -15,6 +15,8 @@ FOR_DEVELOPERS = {"pytest", "requests", "uvicorn", "jinja2", "email_validator", 
 NOT_IMPORTED = {
     "functions.chat.app": SDK | AWS | MIGRATIONS | FOR_DEVELOPERS,
     "functions.conversations.app": SDK | AWS | MIGRATIONS | FOR_DEVELOPERS | {"taskchat.agent", "taskchat.tools"},
+    # The SDK brings an HTTP client and a server along, which cannot be helped.
+    "functions.mcp.app": {"openai"} | AWS | MIGRATIONS | {"pytest", "jinja2", "yaml"},
     "functions.migrate.app": SDK | AWS | HTTP | FOR_DEVELOPERS | {"taskchat.agent", "taskchat.tools"},
 }
 

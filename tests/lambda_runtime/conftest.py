@@ -20,7 +20,7 @@ from local.emulator import Emulator, built_function, start
 from local.model.server import offline_model
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("ChatFunction", "ConversationsFunction", "MigrateFunction")
+FUNCTIONS = ("ChatFunction", "ConversationsFunction", "McpFunction", "MigrateFunction")
 
 StartFunction = Callable[..., Emulator]
 

@@ -59,6 +59,7 @@ def test_what_the_runtime_brings_and_what_developers_use_is_not_shipped(build: P
 
 def test_each_function_ships_its_own_group_and_its_own_code(build: Path) -> None:
     assert (build / "ChatFunction/openai").is_dir()
+    assert (build / "McpFunction/mcp").is_dir()
     assert (build / "MigrateFunction/alembic").is_dir()
     assert (build / "MigrateFunction/migrations/versions").is_dir()
     assert {entry.name for entry in (build / "ConversationsFunction").iterdir()} == {"functions"}

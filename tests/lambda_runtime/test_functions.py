@@ -16,7 +16,7 @@ from tests.lambda_runtime.conftest import FUNCTIONS, ROOT, Migration, StartFunct
 from tests.support.lambda_events import http_event
 
 EVENTS = ROOT / "events"
-HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if re.match(r"chat|conversation", path.stem))
+HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if re.match(r"chat|conversation|mcp", path.stem))
 MIGRATE_EVENTS = sorted(path.stem for path in EVENTS.glob("migrate*.json"))
 COMPILED_FROM_SOURCE = re.compile(r"# code object from (/.*\.py)$", re.MULTILINE)
 READ_FROM_BYTECODE = re.compile(r"# code object from '(/.*\.pyc)'$", re.MULTILINE)
@@ -39,6 +39,15 @@ def routes() -> dict[str, str]:
         for name in FUNCTIONS
         for event in resources[name]["Properties"].get("Events", {}).values()
     }
+
+
+def expected_status(name: str, route_key: str) -> HTTPStatus:
+    """Return what a sample is answered with: /mcp has no stream and no session, and here there is no issuer."""
+    if name in {"mcp-get", "mcp-delete"}:
+        return HTTPStatus.METHOD_NOT_ALLOWED
+    if name.startswith("mcp-metadata"):
+        return HTTPStatus.NOT_FOUND
+    return HTTPStatus.NO_CONTENT if route_key.startswith("DELETE") else HTTPStatus.OK
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -141,8 +150,7 @@ def test_each_sample_event_names_a_route_of_the_template_and_is_answered(
 
     answer = start_function(function, offline_provider).invoke(event)
 
-    expected = HTTPStatus.NO_CONTENT if event["routeKey"].startswith("DELETE") else HTTPStatus.OK
-    assert answer["statusCode"] == expected
+    assert answer["statusCode"] == expected_status(name, event["routeKey"])
 
 
 def test_each_route_of_the_template_has_a_sample_event() -> None:
@@ -160,6 +168,7 @@ def test_each_sample_of_migrate_succeeds(start_function: StartFunction, name: st
 COLD_STARTS = [
     ("ChatFunction", "chat"),
     ("ConversationsFunction", "conversations-list"),
+    ("McpFunction", "mcp-tools-call"),
     ("MigrateFunction", "migrate"),
 ]
 

@@ -65,6 +65,14 @@ def test_a_secret_that_is_nowhere_is_an_error_that_names_the_variable(environmen
         read_settings(environment).resolve_database_url()
 
 
+def test_a_list_is_read_from_commas_and_blanks_count_as_nothing() -> None:
+    assert read_settings({"MCP_HOSTS": "a.example, b.example,"}).mcp_hosts == ("a.example", "b.example")
+
+
+def test_mcp_answers_only_on_loopback_where_nothing_else_is_set() -> None:
+    assert read_settings({}).mcp_hosts == ("127.0.0.1:*", "localhost:*")
+
+
 def test_a_value_that_does_not_fit_is_named_and_not_shown() -> None:
     with pytest.raises(SettingsError) as error:
         read_settings({"MODEL_TIMEOUT_SECONDS": "hunter2", "HISTORY_MESSAGES": "0"})

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import cast
+from typing import Annotated, cast
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 SECRET_LIFETIME_SECONDS = 300
 """How long a resolved secret is kept, so that a rotated one is picked up without a new deployment."""
@@ -13,6 +13,13 @@ SECRET_LIFETIME_SECONDS = 300
 
 class SettingsError(Exception):
     """Raised when the environment lacks a setting or holds one that makes no sense; never shows a value."""
+
+
+def _listed(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class Settings(BaseModel):
@@ -32,6 +39,9 @@ class Settings(BaseModel):
     history_messages: int = Field(default=50, ge=2, le=500)
     history_tokens: int = Field(default=8_000, ge=500, le=200_000)
     database_deadline_seconds: float = Field(default=8.0, gt=0, le=25)
+    jwt_issuer: str | None = None
+    mcp_hosts: Names = ("127.0.0.1:*", "localhost:*")
+    mcp_origins: Names = ("http://127.0.0.1:*", "http://localhost:*")
 
     def resolve_database_url(self) -> str:
         """Return the database's URL, from DATABASE_URL or the secret that DATABASE_URL_SECRET names."""

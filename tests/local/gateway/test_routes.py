@@ -83,16 +83,22 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
     assert sorted(route.key for route in real_api.routes) == [
         "DELETE /conversations",
         "DELETE /conversations/{id}",
+        "DELETE /mcp",
+        "GET /.well-known/oauth-protected-resource",
+        "GET /.well-known/oauth-protected-resource/mcp",
         "GET /conversations",
         "GET /conversations/{id}",
         "GET /conversations/{id}/messages",
+        "GET /mcp",
         "PATCH /conversations/{id}",
         "POST /chat",
+        "POST /mcp",
     ]
 
 
-def test_every_route_of_the_real_template_wants_a_token(real_api: Api) -> None:
-    assert all(route.needs_token for route in real_api.routes)
+def test_every_route_of_the_real_template_wants_a_token_but_those_that_say_where_to_get_one(real_api: Api) -> None:
+    public = [route.path for route in real_api.routes if not route.needs_token]
+    assert sorted(public) == ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"]
 
 
 def test_without_a_header_one_is_me(client: Client) -> None:

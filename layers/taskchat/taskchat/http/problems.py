@@ -84,6 +84,13 @@ def problem(
     return JSONResponse(document, kind.status, extra, media_type=PROBLEM_MEDIA_TYPE)
 
 
+def note_defect(error: Exception) -> None:
+    """Log a defect whole, and count it in a metric that an alarm watches."""
+    logger.error("a defect", exc_info=error)
+    with single_metric(INTERNAL_ERRORS_METRIC, MetricUnit.Count, 1, namespace=METRICS_NAMESPACE) as metric:
+        metric.add_dimension("service", logger.service)
+
+
 def _on_taskchat_error(request: Request, error: errors.TaskchatError) -> JSONResponse:
     kind = PROBLEM_TYPES[type(error)]
     if kind.status >= 500:
@@ -122,7 +129,5 @@ def _on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
 
 
 def _on_defect(request: Request, error: Exception) -> JSONResponse:
-    logger.error("a defect", exc_info=error)
-    with single_metric(INTERNAL_ERRORS_METRIC, MetricUnit.Count, 1, namespace=METRICS_NAMESPACE) as metric:
-        metric.add_dimension("service", logger.service)
+    note_defect(error)
     return problem(request, INTERNAL, "The request could not be answered. It has been noted.")

@@ -10,7 +10,7 @@ from taskchat.turns.records import (
     Usage,
     lease_end,
 )
-from taskchat.turns.transitions import begin, finish, interrupt, record_step, recorded, resume
+from taskchat.turns.transitions import begin, finish, interrupt, open_conversation, record_step, recorded, resume
 
 __all__ = [
     "AlreadyBegunError",
@@ -24,6 +24,7 @@ __all__ = [
     "finish",
     "interrupt",
     "lease_end",
+    "open_conversation",
     "record_step",
     "recorded",
     "resume",

@@ -57,7 +57,9 @@ def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) ->
         NotFoundError: the conversation is not this person's.
     """
     try:
-        conversation_id = request.conversation_id or _create_conversation(session, request)
+        conversation_id = request.conversation_id or open_conversation(
+            session, request.user_id, request.subject, request.email, request.message
+        )
         turn_id, _ = together(
             session,
             _insert_owned(_turns, conversation_id, request, _first_attempt(request, lease_expires_at)),
@@ -166,16 +168,17 @@ def recorded(session: Session, lease: Lease) -> Sequence[Reply]:
     return _replies(session, lease.turn_id)
 
 
-def _create_conversation(session: Session, request: TurnRequest) -> int:
-    user = select(literal(request.user_id), literal(request.subject), literal(request.email)).where(
-        ~exists().where(_users.c.id == request.user_id)
-    )
+def open_conversation(session: Session, user_id: uuid.UUID, subject: str, email: str | None, title: str) -> int:
+    """Make a conversation, and its owner where this is the person's first; return the conversation's id.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: another invocation made the owner at the same time.
+    """
+    owner = select(literal(user_id), literal(subject), literal(email)).where(~exists().where(_users.c.id == user_id))
     _, conversation_id = together(
         session,
-        insert(_users).from_select(["id", "subject", "email"], user).returning(_users.c.id),
-        insert(_conversations)
-        .values(user_id=request.user_id, title=_title(request.message))
-        .returning(_conversations.c.id),
+        insert(_users).from_select(["id", "subject", "email"], owner).returning(_users.c.id),
+        insert(_conversations).values(user_id=user_id, title=_title(title)).returning(_conversations.c.id),
     )
     return int(conversation_id)
 

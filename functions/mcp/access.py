@@ -1,0 +1,57 @@
+"""What an MCP request may reach: the data of one person, for as long as there is time."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from taskchat import calls
+from taskchat.calls import Client
+from taskchat.errors import DatabaseUnavailableError
+from taskchat.principal import Principal
+from taskchat.tools import ToolCall
+
+Result = TypeVar("Result")
+
+TIME_ZONE = ZoneInfo("UTC")
+"""The protocol tells nothing of where a person lives; clients are asked to give offsets."""
+ANSWER_SECONDS = 1.0
+"""What is kept back for the answer's way home."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """One person's data during one request; `deadline_seconds` is the longest that a statement may take."""
+
+    person: Principal
+    database_transaction: calls.Transaction
+    seconds_left: Callable[[], float]
+    deadline_seconds: float
+
+    def transaction(self, work: Callable[[Session], Result]) -> Result:
+        """Run work in one transaction that is given up, undone, before the request runs out of time.
+
+        Raises:
+            DatabaseUnavailableError: the next statement might not come to its end.
+        """
+
+        def bounded(session: Session) -> Result:
+            event.listen(session, "do_orm_execute", self._check_time)
+            return work(session)
+
+        return self.database_transaction(bounded)
+
+    def call(self, client: str, tool: str, arguments: dict[str, Any]) -> ToolCall:
+        """Run a tool for a client of that name, and return its record."""
+        caller = Client(self.person.user_id, self.person.subject, self.person.email, client)
+        return calls.run(self.transaction, caller, tool, json.dumps(arguments), TIME_ZONE)
+
+    def _check_time(self, _statement: object) -> None:
+        if self.seconds_left() < self.deadline_seconds + ANSWER_SECONDS:
+            raise DatabaseUnavailableError(
+                "This took too long and was given up; nothing has changed.", retry_after_seconds=1
+            )

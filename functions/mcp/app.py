@@ -1,0 +1,62 @@
+"""POST /mcp: the tools for every client of the Model Context Protocol; and where such a client may sign in."""
+
+from typing import Any
+
+from fastapi import Request, Response
+
+from functions.mcp import server
+from functions.mcp.access import Access
+from functions.mcp.tools import shown_tools
+from functions.mcp.transport import Exchange, security
+from taskchat import principal
+from taskchat.database import database
+from taskchat.errors import NotFoundError, UnauthenticatedError
+from taskchat.http import SecondsLeftDep, create_app, lambda_handler
+from taskchat.settings import settings
+from taskchat.snapshot import around_snapshot
+
+PATH = "/mcp"
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+
+app = create_app()
+
+
+@app.post(PATH)
+async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Response:
+    """Answer one JSON-RPC message; nothing of it is kept for the next."""
+    event = request.scope["aws.event"]
+    try:
+        person = principal.from_event(event)
+    except UnauthenticatedError:
+        metadata_url = f"{_origin(request)}{METADATA_PATH}{PATH}"
+        request.state.response_headers = {"WWW-Authenticate": f'Bearer resource_metadata="{metadata_url}"'}
+        raise
+    body = await request.body()
+    deadline_seconds = settings().database_deadline_seconds
+    access = Access(person, database().transaction, seconds_left, deadline_seconds)
+    return Exchange(server.create(access), body, security(event, settings().mcp_hosts, settings().mcp_origins))
+
+
+# A client that was not told where looks at both, the one with the path first.
+@app.get(METADATA_PATH)
+@app.get(METADATA_PATH + PATH)
+async def get_metadata(*, request: Request) -> dict[str, Any]:
+    """Say which issuer's tokens are taken here (RFC 9728)."""
+    issuer = settings().jwt_issuer
+    if issuer is None:
+        raise NotFoundError("Nobody needs to sign in here.")
+    return {
+        "resource": f"{_origin(request)}{PATH}",
+        "resource_name": "Taskchat",
+        "authorization_servers": [issuer],
+        "bearer_methods_supported": ["header"],
+    }
+
+
+def _origin(request: Request) -> str:
+    # Of the gateway, not of the Host header: whoever asks must not decide where others are sent.
+    return f"{request.url.scheme}://{request.scope['aws.event']['requestContext']['domainName']}"
+
+
+around_snapshot(shown_tools)
+handler = lambda_handler(app)

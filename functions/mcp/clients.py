@@ -1,0 +1,50 @@
+"""What a client calls itself. Since 2026-07-28 each request says so; before, only `initialize` does.
+
+The server keeps nothing between two requests, so it hands the name back in `Mcp-Session-Id`, which a client sends
+along from then on. It is a name tag, not a session: nothing is looked up by it, and without it all works as well.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp_types import InitializeRequestParams
+from pydantic import ValidationError
+
+from taskchat.text import storable
+
+NAME_TAG_HEADER = "mcp-session-id"
+UNKNOWN = "MCP client"
+LONGEST_NAME_CHARACTERS = 100
+
+
+def name_of(context: ServerRequestContext[Any, Any]) -> str:
+    """Return what the client of this request calls itself, fit for people to read."""
+    declared = context.session.client_params
+    if declared is not None:
+        return _name(declared)
+    tag = context.request.headers.get(NAME_TAG_HEADER, "") if context.request is not None else ""
+    try:
+        return _fit(base64.urlsafe_b64decode(tag.encode()).decode())
+    except (binascii.Error, ValueError):
+        return UNKNOWN
+
+
+def name_tag(params: Mapping[str, Any] | None) -> str | None:
+    """Return the tag for the parameters of an `initialize`; None where they are none."""
+    try:
+        name = _name(InitializeRequestParams.model_validate(params, by_name=False))
+    except ValidationError:
+        return None
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def _name(declared: InitializeRequestParams) -> str:
+    return _fit(declared.client_info.title or declared.client_info.name)
+
+
+def _fit(name: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in storable(name))
+    return " ".join(printable.split())[:LONGEST_NAME_CHARACTERS] or UNKNOWN

@@ -1,0 +1,50 @@
+"""Ids to choose from while a person types one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
+
+from functions.mcp.access import Access
+from functions.mcp.prompts import PROMPTS
+from functions.mcp.resources import CONVERSATION_TEMPLATE, LARGEST_LIST, TASK_TEMPLATE
+from taskchat import conversations, tasks
+
+MOST_VALUES = 100
+"""As the protocol allows."""
+
+
+@dataclass(frozen=True)
+class Completions:
+    """Completes the ids of resources."""
+
+    access: Access
+
+    async def complete(self, _context: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        """Return the ids that begin as typed; nothing for what has no list of values.
+
+        Raises:
+            MCPError: there is no such prompt or template.
+        """
+        if isinstance(params.ref, ResourceTemplateReference):
+            ids = self._ids(params.ref.uri) if params.argument.name == "id" else []
+        elif params.ref.name in PROMPTS:
+            ids = []
+        else:
+            raise MCPError(INVALID_PARAMS, "There is no prompt of this name.")
+        fitting = [text for text in map(str, ids) if text.startswith(params.argument.value.strip())]
+        return CompleteResult(
+            completion=Completion(values=fitting[:MOST_VALUES], total=len(fitting), has_more=len(fitting) > MOST_VALUES)
+        )
+
+    def _ids(self, template: str) -> list[int]:
+        user_id = self.access.person.user_id
+        if template == TASK_TEMPLATE:
+            found = self.access.transaction(lambda session: tasks.find(session, user_id, limit=LARGEST_LIST))
+            return [task.id for task in found.tasks]
+        if template == CONVERSATION_TEMPLATE:
+            page = self.access.transaction(lambda session: conversations.list_page(session, user_id, limit=MOST_VALUES))
+            return [conversation.id for conversation in page.items]
+        raise MCPError(INVALID_PARAMS, "There is no resource template of this form.")

@@ -1,0 +1,47 @@
+"""What surrounds every message: which versions are offered, name tags, and the words for what goes wrong."""
+
+from dataclasses import replace
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR
+from mcp_types.version import LATEST_HANDSHAKE_VERSION
+from pydantic import ValidationError
+
+from functions.mcp.clients import name_tag
+from functions.mcp.transport import NAME_TAG
+from taskchat.errors import TaskchatError
+from taskchat.http.problems import PROBLEM_TYPES, note_defect
+
+HANDSHAKE_VERSIONS = ("2025-06-18", "2025-11-25")
+"""Those that `initialize` can agree on here; older ones know batches, which this server does not take."""
+
+
+async def agree_on_a_version(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Offer the newest version where a client asks for one that is not served, and hand out its name tag."""
+    if ctx.method != "initialize":
+        return await call_next(ctx)
+    params = dict(ctx.params or {})
+    if params.get("protocolVersion") not in HANDSHAKE_VERSIONS and "protocolVersion" in params:
+        ctx = replace(ctx, params={**params, "protocolVersion": LATEST_HANDSHAKE_VERSION})
+    result = await call_next(ctx)
+    if ctx.request is not None and (tag := name_tag(params)):
+        ctx.request.scope[NAME_TAG] = tag
+    return result
+
+
+async def answer_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Turn what is raised into errors of the protocol; a defect is noted, and shown bare."""
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):
+        raise
+    except TaskchatError as error:
+        data: dict[str, Any] = {"code": PROBLEM_TYPES[type(error)].code}
+        if (seconds := getattr(error, "retry_after_seconds", None)) is not None:
+            data["retryAfterSeconds"] = seconds
+        raise MCPError(INTERNAL_ERROR, str(error), data) from error
+    except Exception as error:
+        note_defect(error)
+        raise MCPError(INTERNAL_ERROR, "The request could not be answered. It has been noted.") from error

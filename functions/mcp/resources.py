@@ -1,0 +1,149 @@
+"""Tasks and conversations, to read."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from functions.mcp.access import TIME_ZONE, Access
+from functions.mcp.pages import refuse_cursor
+from functions.mcp.transcripts import transcript
+from taskchat import conversations, tasks
+from taskchat.errors import NotFoundError
+from taskchat.models import LARGEST_ID
+from taskchat.tasks import Status
+from taskchat.tools.outputs import TaskDetails, TaskList, TaskSummary
+
+TASK_TEMPLATE = "task://{id}"
+CONVERSATION_TEMPLATE = "conversation://{id}"
+LARGEST_LIST = 1_000
+LARGEST_TRANSCRIPT = 200
+JSON = "application/json"
+MARKDOWN = "text/markdown"
+_LISTS = {"tasks://all": Status.ALL, "tasks://pending": Status.PENDING}
+_ITEM = re.compile("(?P<kind>task|conversation)://(?P<id>[1-9][0-9]{0,18})")
+_NOT_FOUND_BEFORE_2026 = -32002
+
+_RESOURCES = [
+    Resource(
+        uri="tasks://pending",
+        name="pending_tasks",
+        title="Pending tasks",
+        description=f"What is still to be done, the soonest due first; at most {LARGEST_LIST}.",
+        mime_type=JSON,
+    ),
+    Resource(
+        uri="tasks://all",
+        name="all_tasks",
+        title="All tasks",
+        description=f"Pending and completed tasks; at most {LARGEST_LIST}.",
+        mime_type=JSON,
+    ),
+]
+_TEMPLATES = [
+    ResourceTemplate(
+        uri_template=TASK_TEMPLATE,
+        name="task",
+        title="A task",
+        description="Everything about one task.",
+        mime_type=JSON,
+    ),
+    ResourceTemplate(
+        uri_template=CONVERSATION_TEMPLATE,
+        name="conversation",
+        title="A conversation",
+        description=f"What was said and done in a conversation; its last {LARGEST_TRANSCRIPT} messages.",
+        mime_type=MARKDOWN,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Lists and reads."""
+
+    access: Access
+
+    async def list(
+        self, _context: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        """Return the resources that everybody has."""
+        refuse_cursor(params)
+        return ListResourcesResult(resources=_RESOURCES)
+
+    async def list_templates(
+        self, _context: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        """Return the forms of the others."""
+        refuse_cursor(params)
+        return ListResourceTemplatesResult(resource_templates=_TEMPLATES)
+
+    async def read(
+        self, context: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
+    ) -> ReadResourceResult:
+        """Return a resource of this person.
+
+        Raises:
+            MCPError: the person has no such resource.
+        """
+        try:
+            return ReadResourceResult(contents=[self.contents(params.uri)])
+        except NotFoundError as error:
+            is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+            code = INVALID_PARAMS if is_modern else _NOT_FOUND_BEFORE_2026
+            raise MCPError(code, str(error), {"uri": params.uri}) from None
+
+    def contents(self, uri: str) -> TextResourceContents:
+        """Return what stands at a URI.
+
+        Raises:
+            NotFoundError: nothing does.
+        """
+        if uri in _LISTS:
+            return TextResourceContents(uri=uri, mime_type=JSON, text=self._tasks(_LISTS[uri]))
+        found = _ITEM.fullmatch(uri)
+        if found is None or int(found["id"]) > LARGEST_ID:
+            raise NotFoundError("There is no such resource.")
+        if found["kind"] == "task":
+            return TextResourceContents(uri=uri, mime_type=JSON, text=self._task(int(found["id"])))
+        return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=self._conversation(int(found["id"])))
+
+    def _tasks(self, status: Status) -> str:
+        user_id = self.access.person.user_id
+        page = self.access.transaction(lambda session: tasks.find(session, user_id, status=status, limit=LARGEST_LIST))
+        listed = [TaskSummary.model_validate(task) for task in page.tasks]
+        return _text(TaskList(tasks=listed, count=len(listed), more=page.more))
+
+    def _task(self, task_id: int) -> str:
+        user_id = self.access.person.user_id
+        task = self.access.transaction(lambda session: tasks.get(session, user_id, task_id))
+        return _text(TaskDetails.model_validate(task))
+
+    def _conversation(self, conversation_id: int) -> str:
+        user_id = self.access.person.user_id
+        conversation, page = self.access.transaction(
+            lambda session: (
+                conversations.get(session, user_id, conversation_id),
+                conversations.messages_page(session, user_id, conversation_id, limit=LARGEST_TRANSCRIPT),
+            )
+        )
+        return transcript(conversation, page)
+
+
+def _text(output: TaskList | TaskDetails) -> str:
+    return json.dumps(output.model_dump(mode="json", context={"time_zone": TIME_ZONE}), ensure_ascii=False)

@@ -1,0 +1,236 @@
+"""The protocol around the tools: versions, names of clients, limits, who may come from where."""
+
+import io
+import json
+import logging
+from dataclasses import replace
+
+import pytest
+
+from functions.mcp import app as mcp_app
+from taskchat.http.app import LARGEST_BODY_BYTES
+from tests.functions.mcp.conftest import HOST, MODERN, NEWEST_HANDSHAKE, OLDEST_HANDSHAKE, Peer
+from tests.support.lambda_events import LambdaContext, http_event, invoke
+
+METADATA = "/.well-known/oauth-protected-resource"
+
+
+@pytest.fixture
+def backend() -> str:
+    """Use SQLite: what is tested here does not depend on the database."""
+    return "sqlite"
+
+
+def titles(peer: Peer) -> list[str]:
+    """Return the titles of the person's conversations, as their transcripts show them."""
+    ids = peer.result(
+        "completion/complete",
+        {"ref": {"type": "ref/resource", "uri": "conversation://{id}"}, "argument": {"name": "id", "value": ""}},
+    )["completion"]["values"]
+    texts = [
+        peer.result("resources/read", {"uri": f"conversation://{number}"})["contents"][0]["text"] for number in ids
+    ]
+    return [text.splitlines()[0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [
+        (NEWEST_HANDSHAKE, NEWEST_HANDSHAKE),
+        (OLDEST_HANDSHAKE, OLDEST_HANDSHAKE),
+        ("2025-03-26", NEWEST_HANDSHAKE),
+        ("1999-01-01", NEWEST_HANDSHAKE),
+    ],
+)
+def test_a_handshake_agrees_on_a_version_without_batches(modern: Peer, asked: str, offered: str) -> None:
+    result = modern.initialize(asked).body["result"]
+
+    assert result["protocolVersion"] == offered
+    assert result["serverInfo"]["name"] == "taskchat"
+    assert set(result["capabilities"]) == {"completions", "prompts", "resources", "tools"}
+
+
+def test_a_client_discovers_the_newest_version_without_a_handshake(modern: Peer) -> None:
+    result = modern.result("server/discover")
+
+    assert result["supportedVersions"] == [MODERN]
+    assert "offset" in result["instructions"]
+
+
+def test_a_version_that_does_not_exist_is_refused_with_those_that_do(modern: Peer) -> None:
+    answer = modern.post({"jsonrpc": "2.0", "id": 1, "method": "ping"}, {"mcp-protocol-version": "2031-01-01"})
+
+    assert answer.status == 400
+
+
+def test_a_client_of_the_newest_version_finds_its_calls_under_its_name(modern: Peer) -> None:
+    modern.created("Buy milk")
+
+    assert titles(modern) == ["# Test client"]
+
+
+def test_a_client_with_a_handshake_finds_its_calls_under_its_name(modern: Peer) -> None:
+    tag = modern.initialize(NEWEST_HANDSHAKE, "Zürich  Editor\n").headers["mcp-session-id"]
+    old = replace(modern, version=NEWEST_HANDSHAKE, headers={"mcp-session-id": tag})
+    old.created("Buy milk")
+
+    assert titles(old) == ["# Zürich Editor"]
+
+
+@pytest.mark.parametrize("tag", ["", "!!!", "AAAA", "//79"])
+def test_without_a_readable_name_tag_everything_works_as_well(modern: Peer, tag: str) -> None:
+    old = replace(modern, version=NEWEST_HANDSHAKE, headers={"mcp-session-id": tag})
+    old.created("Buy milk")
+
+    assert len(titles(old)) == 1
+
+
+@pytest.mark.parametrize("version", [MODERN, NEWEST_HANDSHAKE, OLDEST_HANDSHAKE])
+def test_a_batch_is_refused_in_words(modern: Peer, version: str) -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    answer = modern.post([message, message], {"mcp-protocol-version": version})
+
+    assert (answer.status, answer.body["error"]["code"]) == (400, -32600)
+    assert "Batches" in answer.body["error"]["message"]
+
+
+def test_a_body_that_is_too_large_is_refused(modern: Peer) -> None:
+    answer = modern.post(" " * (LARGEST_BODY_BYTES + 1))
+
+    assert (answer.status, answer.body["code"]) == (413, "too-large")
+
+
+@pytest.mark.parametrize("body", ["{", "7", '"text"', "{}", '{"jsonrpc": "2.0"}'])
+def test_what_is_no_message_is_an_error_of_the_protocol(modern: Peer, body: str) -> None:
+    answer = modern.post(body, {"mcp-protocol-version": MODERN})
+
+    assert (answer.status, answer.body["error"]["code"]) in {(400, -32700), (400, -32600)}
+
+
+@pytest.mark.parametrize("method", ["tasks/paint", "subscriptions/listen", "resources/subscribe", "logging/setLevel"])
+def test_a_method_that_is_not_served_is_an_error_of_the_protocol(peer: Peer, method: str) -> None:
+    parameters = {"uri": "tasks://all", "level": "info", "notifications": {"toolsListChanged": True}}
+
+    assert peer.error(method, parameters)["code"] == -32601
+
+
+def test_a_notification_is_acknowledged_without_a_body(peer: Peer) -> None:
+    answer = peer.post(
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}},
+        {"mcp-protocol-version": peer.version},
+    )
+
+    assert (answer.status, answer.body) == (202, None)
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_there_is_no_stream_to_open_and_no_session_to_end(method: str) -> None:
+    answer = invoke(mcp_app.handler, http_event(method, "/mcp", headers={"accept": "text/event-stream"}))
+
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+
+
+def ping_status(api_id: str = "", **headers: str) -> int:
+    """Return the status of a ping; the SDK answers some of them in plain text."""
+    accepted = {"host": HOST, "accept": "application/json", **headers}
+    event = http_event("POST", "/mcp", body={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=accepted)
+    event["requestContext"]["apiId"] = api_id
+    return int(mcp_app.handler(event, LambdaContext())["statusCode"])
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(("host", "status"), [(HOST, 200), (f"{HOST}:443", 421), ("rebound.example", 421)])
+def test_only_a_known_host_is_served(host: str, status: int) -> None:
+    assert ping_status(host=host) == status
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(("api_id", "status"), [("abc123", 200), ("another", 421)])
+def test_the_apis_own_id_is_filled_into_the_host(monkeypatch: pytest.MonkeyPatch, api_id: str, status: int) -> None:
+    monkeypatch.setenv("MCP_HOSTS", "{apiId}.execute-api.example,")
+
+    assert ping_status(api_id, host="abc123.execute-api.example") == status
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(("origin", "status"), [("https://app.example", 200), ("https://evil.example", 403)])
+def test_a_web_page_may_call_only_from_an_allowed_origin(origin: str, status: int) -> None:
+    assert ping_status(origin=origin) == status
+
+
+def test_without_a_verified_token_the_answer_says_where_to_sign_in(modern: Peer) -> None:
+    answer = replace(modern, user=None).ask("tools/list")
+
+    assert (answer.status, answer.body["code"]) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == (
+        f'Bearer resource_metadata="https://{HOST}/.well-known/oauth-protected-resource/mcp"'
+    )
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("path", ["", "/mcp"])
+def test_the_issuer_is_named_to_everybody(path: str) -> None:
+    event = http_event("GET", f"{METADATA}{path}", user=None, headers={"host": "elsewhere.example"})
+    event["requestContext"]["domainName"] = HOST
+    answer = invoke(mcp_app.handler, event)
+
+    assert answer.status == 200
+    assert answer.body["resource"] == f"https://{HOST}/mcp"
+    assert answer.body["authorization_servers"] == ["https://issuer.example"]
+
+
+@pytest.mark.usefixtures("environment")
+def test_without_an_issuer_there_is_nowhere_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JWT_ISSUER")
+    answer = invoke(mcp_app.handler, http_event("GET", METADATA, user=None))
+
+    assert (answer.status, answer.body["code"]) == (404, "not-found")
+
+
+def test_a_call_without_enough_time_left_is_given_up_and_changes_nothing(modern: Peer) -> None:
+    hurried = replace(modern, remaining_ms=lambda: 5_000)
+    error = hurried.error("tools/call", {"name": "create_task", "arguments": {"title": "Late"}})
+
+    assert (error["code"], error["data"]) == (-32603, {"code": "database-unavailable", "retryAfterSeconds": 1})
+    assert modern.call("list_tasks")["structuredContent"]["tasks"] == []
+
+
+def test_a_call_that_runs_out_of_time_on_its_way_changes_nothing(modern: Peer) -> None:
+    left_ms = iter([25_000] * 5 + [5_000] * 100)
+    hurried = replace(modern, remaining_ms=lambda: next(left_ms))
+    error = hurried.error("tools/call", {"name": "create_task", "arguments": {"title": "Late"}})
+
+    assert error["data"]["code"] == "database-unavailable"
+    assert next(left_ms) == 5_000
+    assert modern.call("list_tasks")["structuredContent"]["tasks"] == []
+    assert titles(modern) == []
+
+
+def test_a_database_that_is_gone_is_said_in_words(
+    modern: Peer, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:secret@127.0.0.1:{closed_port}/d")
+    error = modern.error("tools/call", {"name": "list_tasks", "arguments": {}})
+
+    assert error["data"]["code"] == "database-unavailable"
+    assert "secret" not in json.dumps(error)
+
+
+def test_a_defect_is_noted_and_shown_bare(
+    modern: Peer, log: io.StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    error = modern.error("tools/call", {"name": "list_tasks", "arguments": {}})
+
+    assert error == {"code": -32603, "message": "The request could not be answered. It has been noted."}
+    assert "set DATABASE_URL" in log.getvalue()
+    assert "InternalErrors" in capsys.readouterr().out
+
+
+def test_the_sdk_does_not_talk_about_every_message(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        peer.created("A secret wish")
+
+    assert [record.name for record in caplog.records if record.name.startswith("mcp")] == []
+    assert "secret wish" not in caplog.text

@@ -1,0 +1,177 @@
+"""A tool that a client calls by itself: its effect and its record, exactly once, on both databases."""
+
+import itertools
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from taskchat import calls, conversations, turns
+from taskchat.calls import Client
+from taskchat.database import Database
+from taskchat.models import Conversation, Message, Task, Turn, TurnStatus
+from taskchat.tools import ToolCall
+from tests.support.kill_switch import Killed, KillSwitch, connection_dies, process_dies
+
+UTC = ZoneInfo("UTC")
+CLIENT = Client(uuid.UUID(int=1), "issuer ann", None, "Claude Code")
+FEWEST_POINTS = 2 * 6
+OTHER = replace(CLIENT, name="Visual Studio Code")
+
+
+def create(database: Database, title: str = "Buy milk", client: Client = CLIENT) -> ToolCall:
+    return calls.run(database.transaction, client, "create_task", f'{{"title": "{title}"}}', UTC)
+
+
+def rows(database: Database, *columns: Any) -> list[tuple[Any, ...]]:
+    statement = select(*columns).order_by(columns[0])
+    return database.transaction(lambda session: [tuple(row) for row in session.execute(statement)])
+
+
+def test_a_change_leaves_the_tool_call_in_a_conversation_of_the_clients_name(database: Database) -> None:
+    record = create(database)
+
+    assert rows(database, col(Conversation.title)) == [("Claude Code",)]
+    assert rows(database, col(Message.id), col(Message.role), col(Message.content), col(Message.tool_calls)) == [
+        (1, "user", "Claude Code called create_task.", None),
+        (2, "assistant", "", [dict(record)]),
+    ]
+    assert rows(database, col(Turn.status), col(Turn.model)) == [(TurnStatus.FINISHED, None)]
+    assert record["result"]["title"] == "Buy milk"
+
+
+def test_each_client_of_a_person_has_one_conversation(database: Database) -> None:
+    for client in (CLIENT, OTHER, CLIENT, OTHER):
+        create(database, client=client)
+
+    assert rows(database, col(Conversation.title)) == [("Claude Code",), ("Visual Studio Code",)]
+    assert len(rows(database, col(Message.id))) == 8
+
+
+def test_two_people_with_the_same_client_have_a_conversation_each(database: Database) -> None:
+    create(database)
+    create(database, client=replace(CLIENT, user_id=uuid.UUID(int=2), subject="issuer bob"))
+
+    assert [owner for (owner,) in rows(database, col(Conversation.user_id))] == [uuid.UUID(int=1), uuid.UUID(int=2)]
+
+
+def test_a_renamed_conversation_stays_the_clients_own(database: Database) -> None:
+    create(database)
+    database.transaction(lambda session: conversations.rename(session, CLIENT.user_id, 1, "My editor"))
+    create(database)
+
+    assert rows(database, col(Conversation.title)) == [("My editor",)]
+
+
+def test_a_deleted_conversation_is_made_anew(database: Database) -> None:
+    create(database)
+    database.transaction(lambda session: conversations.delete_all(session, CLIENT.user_id))
+    create(database)
+
+    assert len(rows(database, col(Conversation.id))) == 1
+    assert len(rows(database, col(Message.id))) == 2
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("list_tasks", "{}"),
+        ("get_task", '{"task_id": 1}'),
+        ("complete_task", '{"task_id": 999}'),
+        ("create_task", '{"title": ""}'),
+        ("no_such_tool", "{}"),
+    ],
+)
+def test_what_changes_nothing_leaves_nothing(database: Database, tool: str, arguments: str) -> None:
+    calls.run(database.transaction, CLIENT, tool, arguments, UTC)
+
+    assert rows(database, col(Conversation.id)) == rows(database, col(Turn.id)) == rows(database, col(Message.id)) == []
+
+
+def test_a_commit_whose_answer_is_lost_is_not_done_again(database: Database) -> None:
+    def losing_an_answer(work: Callable[[Session], Any]) -> Any:
+        database.transaction(work)
+        return database.transaction(work)
+
+    first = calls.run(losing_an_answer, CLIENT, "create_task", '{"title": "Once"}', UTC)
+    second = calls.run(losing_an_answer, CLIENT, "complete_task", f'{{"task_id": {first["result"]["id"]}}}', UTC)
+
+    assert rows(database, col(Task.title), col(Task.completed)) == [("Once", True)]
+    assert rows(database, col(Message.id), col(Message.tool_calls))[1::2] == [(2, [first]), (4, [second])]
+
+
+def test_killed_at_any_statement_effect_and_record_stand_together(database_url: str) -> None:
+    for point in itertools.count(1):
+        victim, witness = Database(lambda: database_url), Database(lambda: database_url)
+        switch = KillSwitch(point, process_dies)
+        switch.install(victim.engine())
+        with suppress(Killed):
+            create(victim)
+        effects, records = rows(witness, col(Task.id)), rows(witness, col(Message.id), col(Message.tool_calls))
+        witness.dispose()
+        victim.dispose()
+        assert 2 * len(effects) == len(records)
+        if not switch.reached:
+            break
+    assert point > FEWEST_POINTS
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_connection_cut_at_any_statement_is_made_good_exactly_once(database_url: str) -> None:
+    for point in itertools.count(1):
+        database = Database(lambda: database_url)
+        switch = KillSwitch(point, connection_dies)
+        switch.install(database.engine())
+        create(database)
+        assert len(rows(database, col(Task.id))) == point
+        assert len(rows(database, col(Message.id))) == 2 * point
+        database.dispose()
+        if not switch.reached:
+            break
+    assert point > FEWEST_POINTS
+
+
+def test_first_calls_at_once_share_one_conversation_and_lose_nothing(database_url: str) -> None:
+    databases = [Database(lambda: database_url) for _ in range(3)]
+    start = threading.Barrier(len(databases))
+
+    def work(database: Database, number: int) -> None:
+        start.wait()
+        create(database, f"task {number}")
+
+    threads = [threading.Thread(target=work, args=(each, number)) for number, each in enumerate(databases)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(title for (title,) in rows(databases[0], col(Task.title))) == ["task 0", "task 1", "task 2"]
+    assert len(rows(databases[0], col(Conversation.id))) == 1
+    assert len(rows(databases[0], col(Message.id))) == 6
+    for each in databases:
+        each.dispose()
+
+
+def test_the_person_can_go_on_talking_in_the_clients_conversation(database: Database) -> None:
+    create(database)
+    request = turns.TurnRequest(uuid.uuid4(), CLIENT.user_id, "issuer ann", None, "key", "hash", 1, "And bread?")
+    lease = database.transaction(lambda session: turns.begin(session, request, turns.lease_end(30)))
+    create(database, "Meanwhile")
+    extended = lease.extended(30)
+    database.transaction(lambda session: turns.finish(session, lease, extended, content="Sure.", usage=turns.Usage()))
+
+    window = database.transaction(lambda session: conversations.load_window(session, 1, messages=50, tokens=8000))
+    assert [message.content for message in window if message.content] == [
+        "Claude Code called create_task.",
+        "And bread?",
+        "Claude Code called create_task.",
+        "Sure.",
+    ]
