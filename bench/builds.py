@@ -17,6 +17,7 @@ OURS = "this build"
 DEFAULT = "as `sam build` makes it"
 BARE = "bare handler"
 FASTAPI = "FastAPI + Mangum alone"
+MCP_SDK = "FastAPI + Mangum + the MCP SDK"
 NEEDS_BOTO3 = "aws_lambda_powertools.utilities"
 """The one late import that stays late in every variant: the emulator has no boto3, which the runtime would have."""
 BARE_HANDLER = """
@@ -37,6 +38,12 @@ async def get_conversations() -> dict[str, list[str]]:
 
 handler = Mangum(app, lifespan="off")
 """
+
+
+MCP_HANDLER = f"""
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+{FASTAPI_HANDLER}"""
 
 
 def build(folder: Path) -> Path:
@@ -87,16 +94,20 @@ def changed_chat(ours: Path, name: str, addition: str) -> BuiltFunction:
 
 
 def floors(ours: Path) -> Mapping[str, BuiltFunction]:
-    """Return what no function can be faster than: nothing at all, and the framework alone with its bytecode."""
+    """Return what no function can be faster than: nothing at all, the framework, and the framework with the MCP SDK."""
     known = built_function("ConversationsFunction", ours)
+    layers = [layer for layer in known.layers if layer.name == "DependenciesLayer"]
+    sdk = built_function("McpFunction", ours).package
     packages: dict[str, BuiltFunction] = {}
-    for name, source in ((BARE, BARE_HANDLER), (FASTAPI, FASTAPI_HANDLER)):
+    for name, source in ((BARE, BARE_HANDLER), (FASTAPI, FASTAPI_HANDLER), (MCP_SDK, MCP_HANDLER)):
         package = ours.with_name(f"floor-{len(packages)}")
-        package.mkdir()
+        if name == MCP_SDK:
+            shutil.copytree(sdk, package, ignore=shutil.ignore_patterns("functions"))
+        package.mkdir(exist_ok=True)
         (package / "floor.py").write_text(source)
-        subprocess.run([sys.executable, "-m", "compileall", "-q", str(package)], check=True)
-        layers = [] if name == BARE else [layer for layer in known.layers if layer.name == "DependenciesLayer"]
-        packages[name] = replace(known, handler="floor.handler", package=package, layers=layers)
+        subprocess.run([sys.executable, "-m", "compileall", "-q", str(package / "floor.py")], check=True)
+        used = [] if name == BARE else layers
+        packages[name] = replace(known, handler="floor.handler", package=package, layers=used)
     return packages
 
 

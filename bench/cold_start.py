@@ -1,5 +1,6 @@
 """Table 1: how long the first request waits for a function that is not there yet."""
 
+import json
 import random
 import tempfile
 import time
@@ -10,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from bench import builds, servers
-from bench.builds import BARE, DEFAULT, FASTAPI, OURS
+from bench.builds import BARE, DEFAULT, FASTAPI, MCP_SDK, OURS
 from bench.figures import Section, medians, number, ratio
 from bench.processes import Share, peak_memory_mb
 from bench.subject import API_KEY, MESSAGE, MODEL
 from local.emulator import BuiltFunction, built_function, start
+from local.toolchain import ROOT
 from tests.support.lambda_events import http_event
 
 EVENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "ChatFunction": lambda: http_event("POST", "/chat", body={"message": MESSAGE}),
     "ConversationsFunction": lambda: http_event("GET", "/conversations"),
+    "McpFunction": lambda: json.loads((ROOT / "events" / "mcp-tools-call.json").read_text(encoding="utf-8")),
     "MigrateFunction": lambda: {"action": "current"},
 }
 """What each is sent; made anew, for an event carries the time at which it came."""
@@ -29,6 +32,7 @@ NOTES = [
     "cache, as it is not on a new machine of Lambda's: what has to be read there costs the larger package more.",
     f"(b), {DEFAULT}: no bytecode, nothing may be written, every import at the top of its module, `openai` too. Except "
     "boto3, which the emulator lacks: with it this variant would be slower still.",
+    "What (e) takes beyond (d) is the cost of the MCP SDK; only the MCP function pays it.",
 ]
 
 
@@ -124,7 +128,7 @@ def _section(results: Mapping[tuple[str, str], Mapping[str, float]], sizes: Mapp
         ],
         notes=list(NOTES),
     )
-    letters = {OURS: "(a) ", DEFAULT: "(b) ", BARE: "(c) ", FASTAPI: "(d) "}
+    letters = {OURS: "(a) ", DEFAULT: "(b) ", BARE: "(c) ", FASTAPI: "(d) ", MCP_SDK: "(e) "}
     for (name, variant), found in results.items():
         base = results.get((name, DEFAULT))
         section.rows.append(
