@@ -68,14 +68,6 @@ def race(processes: list[Chat], requests: list[ChatRequest]) -> list[ChatReply |
 
 
 @pytest.fixture
-def postgres_only_url(backend: str, database_url: str) -> str:
-    """Return the database's URL where two transactions can be open at once; SQLite takes one after the other."""
-    if backend != "postgres":
-        pytest.skip("SQLite has one writer at a time: nothing can happen within another's transaction")
-    return database_url
-
-
-@pytest.fixture
 def first_reply(chat: Chat, scripted_model: ScriptedModel) -> ChatReply:
     """Return the reply that opened a conversation."""
     scripted_model.script(says("Hello."))
@@ -186,15 +178,17 @@ def test_an_invocation_that_wakes_up_after_a_newer_message_writes_nothing(
     assert roles_of_the_window == ["system", "user", "assistant", "user", "user"]
 
 
+# SQLite has one writer at a time: nothing can happen within another's transaction.
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_a_turn_overtaken_in_the_very_moment_of_its_takeover_stays_down(
     chat: Chat,
     chat_over: Callable[[Database], Chat],
     database: Database,
-    postgres_only_url: str,
+    database_url: str,
     scripted_model: ScriptedModel,
     first_reply: ChatReply,
 ) -> None:
-    other_database = Database(lambda: postgres_only_url)
+    other_database = Database(lambda: database_url)
     scripted_model.script(status(401))
     request = request_of("overtaken", "Add milk", first_reply.conversation_id)
     with pytest.raises(ModelFailedError):
