@@ -32,7 +32,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 10
 PSEUDO_PARAMETERS = {
     "AWS::StackName": "taskchat-local",
-    "AWS::Region": "us-east-1",
+    "AWS::Region": "eu-central-1",
     "AWS::URLSuffix": "amazonaws.com",
 }
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")

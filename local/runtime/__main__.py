@@ -38,7 +38,7 @@ class Context:
     @property
     def invoked_function_arn(self) -> str:
         """Return an ARN that has the form of a real one."""
-        return f"arn:aws:lambda:us-east-1:000000000000:function:{self.function_name}"
+        return f"arn:aws:lambda:eu-central-1:000000000000:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the invocation is killed; never less than 0."""
