@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import event, func, select
 from sqlmodel import col
 
 from taskchat.chat import Chat, ChatReply, ChatRequest
@@ -22,6 +21,7 @@ from taskchat.errors import (
     TurnSupersededError,
 )
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
+from tests.support.leases import let_every_lease_run_out
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
 
@@ -35,11 +35,6 @@ def plenty() -> float:
 
 def read(database: Database, column: Any) -> list[Any]:
     return list(database.transaction(lambda session: session.execute(select(column)).scalars().all()))
-
-
-def let_the_leases_run_out(database: Database) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    database.transaction(lambda session: session.execute(update(Turn).values(lease_expires_at=past)))
 
 
 @pytest.fixture
@@ -132,7 +127,7 @@ def test_an_invocation_that_wakes_up_after_another_took_over_writes_nothing(
     other_database = Database(lambda: database_url)
 
     def sleep_until_another_has_finished(_request: ReceivedRequest) -> Answer:
-        let_the_leases_run_out(other_database)
+        let_every_lease_run_out(other_database)
         scripted_model.script(MILK, says("Added by the other."))
         assert chat_over(other_database).answer(request_of(), plenty).response == "Added by the other."
         return late_answer
@@ -161,7 +156,7 @@ def test_an_invocation_that_wakes_up_after_a_newer_message_writes_nothing(
     conversation_id = first_reply.conversation_id
 
     def sleep_until_a_newer_message_is_answered(_request: ReceivedRequest) -> Answer:
-        let_the_leases_run_out(other_database)
+        let_every_lease_run_out(other_database)
         scripted_model.script(says("Newer."))
         chat_over(other_database).answer(request_of("newer", "Newer", conversation_id), plenty)
         return MILK

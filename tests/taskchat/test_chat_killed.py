@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from taskchat.database import Database
 from taskchat.errors import ModelFailedError, TurnInProgressError
 from taskchat.models import Conversation, Message, Role, Task, Turn, TurnStatus
 from tests.support.kill_switch import Killed, KillSwitch, answer_is_lost, connection_dies, process_dies
+from tests.support.leases import let_every_lease_run_out
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
 
@@ -107,12 +107,6 @@ def another_process(database_url: str, chat_over: Callable[[Database], Chat]) ->
         yield database, chat_over(database)
     finally:
         database.dispose()
-
-
-def let_every_lease_run_out(database: Database) -> None:
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    running = update(Turn).where(col(Turn.status) == TurnStatus.RUNNING).values(lease_expires_at=past)
-    database.transaction(lambda session: session.execute(running))
 
 
 def answer_until_done(database: Database, chat: Chat, request: ChatRequest) -> ChatReply:

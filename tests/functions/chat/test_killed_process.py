@@ -4,16 +4,16 @@ import json
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from taskchat.database import database
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.functions.conftest import Post
 from tests.support.lambda_events import http_event
+from tests.support.leases import let_every_lease_run_out
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
 
 BODY = {"message": "Add milk"}
@@ -37,11 +37,6 @@ def read(column: Any) -> list[Any]:
     return list(database().transaction(lambda session: session.execute(rows).scalars().all()))
 
 
-def let_every_lease_run_out() -> None:
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    database().transaction(lambda session: session.execute(update(Turn).values(lease_expires_at=past)))
-
-
 def test_a_process_killed_on_the_way_leaves_a_turn_that_the_same_request_finishes(
     post_chat: Post, scripted_model: ScriptedModel
 ) -> None:
@@ -53,7 +48,7 @@ def test_a_process_killed_on_the_way_leaves_a_turn_that_the_same_request_finishe
         point = 1 + round(share * (last_point - 1))
         key = f"dies-at-{point}"
         assert invocation(point, key).returncode == -signal.SIGKILL
-        let_every_lease_run_out()
+        let_every_lease_run_out(database())
         answer = post_chat(BODY, headers={"Idempotency-Key": key}, user=key)
         assert (answer.status, answer.body["response"]) == (200, "Added.")
         assert read(Task.title) == ["Milk"] * turns
