@@ -27,7 +27,7 @@ def name_of(context: ServerRequestContext[Any, Any]) -> str:
         return _name(declared)
     tag = context.request.headers.get(NAME_TAG_HEADER, "") if context.request is not None else ""
     try:
-        return _fit(base64.urlsafe_b64decode(tag.encode()).decode())
+        return _fit(base64.urlsafe_b64decode(tag.encode()).decode()) or UNKNOWN
     except (binascii.Error, ValueError):
         return UNKNOWN
 
@@ -42,9 +42,9 @@ def name_tag(params: Mapping[str, Any] | None) -> str | None:
 
 
 def _name(declared: InitializeRequestParams) -> str:
-    return _fit(declared.client_info.title or declared.client_info.name)
+    return _fit(declared.client_info.title or "") or _fit(declared.client_info.name) or UNKNOWN
 
 
 def _fit(name: str) -> str:
     printable = "".join(character if character.isprintable() else " " for character in storable(name))
-    return " ".join(printable.split())[:LONGEST_NAME_CHARACTERS] or UNKNOWN
+    return " ".join(printable.split())[:LONGEST_NAME_CHARACTERS].rstrip()

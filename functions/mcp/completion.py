@@ -29,22 +29,29 @@ class Completions:
             MCPError: there is no such prompt or template.
         """
         if isinstance(params.ref, ResourceTemplateReference):
-            ids = self._ids(params.ref.uri) if params.argument.name == "id" else []
+            ids, are_all = self._ids(params.ref.uri) if params.argument.name == "id" else ([], True)
         elif params.ref.name in PROMPTS:
-            ids = []
+            ids, are_all = [], True
         else:
             raise MCPError(INVALID_PARAMS, "There is no prompt of this name.")
         fitting = [text for text in map(str, ids) if text.startswith(params.argument.value.strip())]
         return CompleteResult(
-            completion=Completion(values=fitting[:MOST_VALUES], total=len(fitting), has_more=len(fitting) > MOST_VALUES)
+            completion=Completion(
+                values=fitting[:MOST_VALUES],
+                total=len(fitting) if are_all else None,
+                has_more=len(fitting) > MOST_VALUES or not are_all,
+            )
         )
 
-    def _ids(self, template: str) -> list[int]:
+    def _ids(self, template: str) -> tuple[list[int], bool]:
+        """Return the newest ids, and whether there are no others."""
         user_id = self.access.person.user_id
         if template == TASK_TEMPLATE:
             found = self.access.transaction(lambda session: tasks.find(session, user_id, limit=LARGEST_LIST))
-            return [task.id for task in found.tasks]
+            return [task.id for task in found.tasks], not found.more
         if template == CONVERSATION_TEMPLATE:
-            page = self.access.transaction(lambda session: conversations.list_page(session, user_id, limit=MOST_VALUES))
-            return [conversation.id for conversation in page.items]
+            page = self.access.transaction(
+                lambda session: conversations.list_page(session, user_id, limit=LARGEST_LIST)
+            )
+            return [conversation.id for conversation in page.items], page.next_cursor is None
         raise MCPError(INVALID_PARAMS, "There is no resource template of this form.")

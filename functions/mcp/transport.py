@@ -57,8 +57,12 @@ class Exchange(Response):
             return unread.pop()
 
         async def send_tagged(message: Message) -> None:
-            if message["type"] == "http.response.start" and NAME_TAG in scope:
-                MutableHeaders(scope=message)[NAME_TAG_HEADER] = scope[NAME_TAG]
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                # What the SDK refuses for its host or page is plain text, which Mangum would call JSON.
+                headers.setdefault("content-type", "text/plain; charset=utf-8")
+                if NAME_TAG in scope:
+                    headers[NAME_TAG_HEADER] = scope[NAME_TAG]
             await send(message)
 
         manager = StreamableHTTPSessionManager(

@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from functions.mcp.completion import MOST_VALUES
 from functions.mcp.resources import LARGEST_TRANSCRIPT
+from taskchat.database import database
 from tests.functions.mcp.conftest import MODERN, Peer
 
 
@@ -112,6 +114,18 @@ def test_no_more_ids_are_offered_than_the_protocol_allows(modern: Peer) -> None:
     completion = completed(modern, "task://{id}")["completion"]
 
     assert (len(completion["values"]), completion["total"], completion["hasMore"]) == (MOST_VALUES, 101, True)
+
+
+def test_the_oldest_conversation_is_completed_too(modern: Peer) -> None:
+    modern.created("task")
+    users = sa.select(sa.column("id")).select_from(sa.table("users")).scalar_subquery()
+    table = sa.table("conversations", sa.column("id"), sa.column("user_id"))
+    more = [table.insert().from_select(["user_id"], sa.select(users)) for _ in range(MOST_VALUES)]
+    database().transaction(lambda session: [session.execute(statement) for statement in more])
+    completion = completed(modern, "conversation://{id}")["completion"]
+
+    assert (len(completion["values"]), completion["total"], completion["hasMore"]) == (MOST_VALUES, 101, True)
+    assert completed(modern, "conversation://{id}", "1")["completion"]["values"][-1] == "1"
 
 
 def test_completion_knows_its_references(peer: Peer) -> None:
