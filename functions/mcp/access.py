@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from taskchat import calls
+from taskchat import calls, turns
 from taskchat.calls import Client
 from taskchat.errors import DatabaseUnavailableError
 from taskchat.principal import Principal
@@ -28,7 +28,7 @@ class Access:
     """One person's data during one request; `deadline_seconds` is the longest that a statement may take."""
 
     person: Principal
-    database_transaction: calls.Transaction
+    database_transaction: turns.Transaction
     seconds_left: Callable[[], float]
     deadline_seconds: float
 

@@ -7,10 +7,9 @@ model, in a conversation of that client's own: so one look at the person's conve
 import hashlib
 import json
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select, update
@@ -23,16 +22,8 @@ from taskchat.errors import ConversationBusyError
 from taskchat.models import Conversation, Message, Role, Turn, TurnStatus, utc_now
 from taskchat.tools import TOOLS, Tool, ToolCall, ToolRequest, call
 
-Result = TypeVar("Result")
-
 RECORD_TRIES = 3
 """How often another first call of the same client may come in between."""
-
-
-class Transaction(Protocol):
-    """Runs work in one transaction; `taskchat.database.Database.transaction` is one."""
-
-    def __call__(self, work: Callable[[Session], Result], /) -> Result: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ class _NothingChangedError(Exception):
         self.record = record
 
 
-def run(transaction: Transaction, client: Client, tool: str, arguments: str, time_zone: ZoneInfo) -> ToolCall:
+def run(transaction: turns.Transaction, client: Client, tool: str, arguments: str, time_zone: ZoneInfo) -> ToolCall:
     """Run a tool once and return its record; what changed something is in the audit trail from then on.
 
     `arguments` is JSON as it came. A tool that only reads, and one that failed, leaves nothing behind.

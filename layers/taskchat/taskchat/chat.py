@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -21,19 +21,11 @@ from taskchat.errors import (
     TurnSupersededError,
 )
 
-Result = TypeVar("Result")
-
 BEGIN_TRIES = 4
 """How often the way to a turn may be found taken, and a moment later free, before it counts as busy."""
 RESERVED_SECONDS = 2.0
 """What is kept back from the model for recording its answer and for the answer's way home."""
 LEASE_MARGIN_SECONDS = 1.0
-
-
-class Transaction(Protocol):
-    """Runs work in one transaction; `taskchat.database.Database.transaction` is one."""
-
-    def __call__(self, work: Callable[[Session], Result], /) -> Result: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,7 @@ class ChatReply:
 class Chat:
     """Answers messages; `model_timeout_seconds` bounds one call of the model, the history's two limits its window."""
 
-    transaction: Transaction
+    transaction: turns.Transaction
     model: agent.Model
     model_timeout_seconds: float
     history_messages: int

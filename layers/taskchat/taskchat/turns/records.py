@@ -1,10 +1,20 @@
 """What goes into a transition, and what comes out of it."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.orm import Session
+
+Result = TypeVar("Result")
+
+
+class Transaction(Protocol):
+    """Runs work in one transaction; `taskchat.database.Database.transaction` is one."""
+
+    def __call__(self, work: Callable[[Session], Result], /) -> Result: ...
 
 
 class AlreadyBegunError(Exception):
