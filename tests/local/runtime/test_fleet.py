@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,8 +70,13 @@ def test_an_invocation_that_waits_can_be_cancelled_and_never_runs(single: Fleet,
 
 def test_an_idle_instance_that_was_killed_is_replaced(single: Fleet) -> None:
     first = pid_of(single.invoke(event()).result(TIMEOUT_SECONDS))
-    os.kill(first, signal.SIGKILL)
-    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    # Not `waitid`: the fleet may have collected the process first.
+    process = os.pidfd_open(first)
+    try:
+        os.kill(first, signal.SIGKILL)
+        assert select.select([process], [], [], TIMEOUT_SECONDS)[0]
+    finally:
+        os.close(process)
     assert pid_of(single.invoke(event()).result(TIMEOUT_SECONDS)) != first
 
 
