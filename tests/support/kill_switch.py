@@ -30,10 +30,6 @@ class KillSwitch:
         """Watch every statement of this engine, and its commits."""
         event.listen(engine, "before_cursor_execute", self._around_statement)
         event.listen(engine, "after_cursor_execute", self._around_statement)
-        self.install_on_commits(engine)
-
-    def install_on_commits(self, engine: Engine) -> None:
-        """Watch the commits of this engine alone."""
         commit = engine.dialect.do_commit
 
         def do_commit(connection: Any) -> None:
@@ -69,7 +65,7 @@ def connection_dies(_switch: KillSwitch, dbapi_connection: Any) -> None:
 
 
 def answer_is_lost(_switch: KillSwitch, dbapi_connection: Any) -> None:
-    """Lose the connection with the answer to a COMMIT on its way: nobody can tell whether it happened."""
+    """Lose the connection with an answer on its way: nobody can tell whether what was sent happened."""
     dbapi_connection.close()
     raise psycopg2.OperationalError("server closed the connection unexpectedly")
 

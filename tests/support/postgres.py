@@ -58,6 +58,8 @@ max_wal_size = 64MB
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+# Nobody but a superuser may drop a database while a worker of autovacuum is in it.
+autovacuum = off
 """
 
 

@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from taskchat import calls, conversations, turns
 from taskchat.calls import Client
+from taskchat.conversations import WindowMessage
 from taskchat.database import Database
 from taskchat.models import Conversation, Message, Task, Turn, TurnStatus
 from taskchat.tools import ToolCall
@@ -160,16 +161,23 @@ def test_first_calls_at_once_share_one_conversation_and_lose_nothing(database_ur
         each.dispose()
 
 
+def window(session: Session, lease: turns.Lease) -> list[WindowMessage]:
+    return conversations.load_window(
+        session, CLIENT.user_id, lease.conversation_id, messages=50, tokens=8000, before_turn=lease.turn_id
+    )
+
+
 def test_the_person_can_go_on_talking_in_the_clients_conversation(database: Database) -> None:
     create(database)
     request = turns.TurnRequest(uuid.uuid4(), CLIENT.user_id, "issuer ann", None, "key", "hash", 1, "And bread?")
-    lease = database.transaction(lambda session: turns.begin(session, request, turns.lease_end(30)))
+    lease, before = database.transaction(lambda session: turns.begin(session, request, turns.lease_end(30), window))
     create(database, "Meanwhile")
     extended = lease.extended(30)
     database.transaction(lambda session: turns.finish(session, lease, extended, content="Sure.", usage=turns.Usage()))
 
-    window = database.transaction(lambda session: conversations.load_window(session, 1, messages=50, tokens=8000))
-    assert [message.content for message in window if message.content] == [
+    whole = database.transaction(lambda session: window(session, replace(lease, turn_id=uuid.uuid4())))
+    assert [message.content for message in before] == ["Claude Code called create_task.", ""]
+    assert [message.content for message in whole if message.content] == [
         "Claude Code called create_task.",
         "And bread?",
         "Claude Code called create_task.",

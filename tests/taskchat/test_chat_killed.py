@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from taskchat.chat import Chat, ChatReply, ChatRequest
@@ -24,7 +24,6 @@ from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel,
 from tests.taskchat.conftest import request_of
 
 FEWEST_POINTS = 2 * 8
-FEWEST_COMMITS = 2
 
 
 @dataclass
@@ -194,22 +193,13 @@ def test_a_process_that_dies_at_any_point_leaves_a_turn_that_is_finished_exactly
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-@pytest.mark.parametrize(
-    ("act", "install", "fewest_points"),
-    [
-        (connection_dies, KillSwitch.install, FEWEST_POINTS),
-        (answer_is_lost, KillSwitch.install_on_commits, 2 * FEWEST_COMMITS),
-    ],
-    ids=["the connection dies", "the answer to a COMMIT is lost"],
-)
+@pytest.mark.parametrize("act", [connection_dies, answer_is_lost])
 def test_a_connection_that_fails_at_any_point_costs_nothing_but_a_new_one(
     postgres_url: str,
     chat_over: Callable[[Database], Chat],
     scripted_model: ScriptedModel,
     behaviour: Behaviour,
     act: Callable[[KillSwitch, Any], None],
-    install: Callable[[KillSwitch, Engine], None],
-    fewest_points: int,
     scenario: Scenario,
 ) -> None:
     calls_of_the_model = set()
@@ -217,7 +207,7 @@ def test_a_connection_that_fails_at_any_point_costs_nothing_but_a_new_one(
         switch = KillSwitch(point, act)
         with another_process(postgres_url, chat_over) as (database, chat):
             request = scenario(chat, database, behaviour)
-            install(switch, database.engine())
+            switch.install(database.engine())
             asked = len(scripted_model.requests)
             with suppress(ModelFailedError):
                 chat.answer(request, plenty)
@@ -226,5 +216,5 @@ def test_a_connection_that_fails_at_any_point_costs_nothing_but_a_new_one(
             forget_everything(database)
         if not switch.reached:
             break
-    assert point > fewest_points
+    assert point > FEWEST_POINTS
     assert len(calls_of_the_model) == 1

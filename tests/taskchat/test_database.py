@@ -4,6 +4,7 @@ import socket
 import threading
 import traceback
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,14 +34,81 @@ def test_an_error_about_a_url_shows_no_part_of_it(url: str) -> None:
     assert "hunter2" not in "".join(traceback.format_exception(error.value, chain=True))
 
 
+def sign_up(session: Session, number: int, **options: bool) -> None:
+    insert = text(f"INSERT INTO users (id, subject) VALUES ('{number:032x}', '{number} %')")
+    session.execute(insert, execution_options=options)
+
+
+def users(database: Database) -> list[str]:
+    subjects = text("SELECT subject FROM users")
+    return database.transaction(lambda session: list(session.execute(subjects).scalars()))
+
+
 def test_what_a_transaction_wrote_is_gone_when_it_raises(database: Database) -> None:
     def write_and_fail(session: Session) -> None:
-        session.execute(text("INSERT INTO users (id, subject) VALUES ('00000000000000000000000000000001', 'x')"))
+        sign_up(session, 1)
         raise LookupError
 
     with pytest.raises(LookupError):
         database.transaction(write_and_fail)
-    assert database.transaction(lambda session: session.execute(text("SELECT count(*) FROM users")).scalar()) == 0
+    assert users(database) == []
+
+
+def test_what_many_rows_at_once_wrote_first_is_gone_when_it_raises(database: Database) -> None:
+    rows = [{"id": f"{number:032x}", "subject": str(number)} for number in range(2)]
+
+    def write_and_fail(session: Session) -> None:
+        session.execute(text("INSERT INTO users (id, subject) VALUES (:id, :subject)"), rows)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        database.transaction(write_and_fail)
+    assert users(database) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"no_parameters": True}])
+def test_what_follows_a_statement_that_was_refused_is_still_of_the_transaction(
+    database: Database, options: dict[str, bool]
+) -> None:
+    def write_after_a_fault_and_fail(session: Session) -> None:
+        with suppress(DBAPIError):
+            session.execute(text("SELEC 1"))
+        sign_up(session, 1, **options)
+        raise LookupError
+
+    with pytest.raises((LookupError, DBAPIError)):
+        database.transaction(write_after_a_fault_and_fail)
+    assert users(database) == []
+
+
+def test_what_a_statement_without_parameters_wrote_is_gone_when_it_raises(database: Database) -> None:
+    def write_and_fail(session: Session) -> None:
+        sign_up(session, 1, no_parameters=True)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        database.transaction(write_and_fail)
+    assert users(database) == []
+
+
+def test_what_was_written_before_a_savepoint_stays_when_it_is_rolled_back(database: Database) -> None:
+    def write_and_take_half_back(session: Session) -> None:
+        sign_up(session, 1)
+        session.execute(text("SAVEPOINT half"))
+        sign_up(session, 2)
+        session.execute(text("ROLLBACK TO SAVEPOINT half"))
+
+    database.transaction(write_and_take_half_back)
+    assert users(database) == ["1 %"]
+
+
+def test_a_savepoint_in_which_nothing_happened_can_be_rolled_back(database: Database) -> None:
+    def take_nothing_back(session: Session) -> object:
+        session.execute(text("SAVEPOINT empty"))
+        session.execute(text("ROLLBACK TO SAVEPOINT empty"))
+        return session.execute(text("SELECT 42")).scalar()
+
+    assert database.transaction(take_nothing_back) == 42
 
 
 def test_a_transaction_that_lost_its_connection_runs_once_more_on_a_new_one(postgres_url: str) -> None:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -98,10 +99,10 @@ class Chat:
         raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
     def _begin_new(self, request: turns.TurnRequest, lease_expires_at: datetime) -> "_Begun":
+        read_history = partial(self._history, user_id=request.user_id)
+
         def work(session: Session) -> _Begun:
-            lease = turns.begin(session, request, lease_expires_at)
-            # A conversation that begins here has no history to load.
-            history = [] if request.conversation_id is None else self._history(session, lease)
+            lease, history = turns.begin(session, request, lease_expires_at, read_history)
             return _Begun(lease, history, [])
 
         return self.transaction(work)
@@ -116,13 +117,16 @@ class Chat:
             if found is None or isinstance(found, turns.FinishedTurn):
                 return found
             lease, steps = found
-            return _Begun(lease, self._history(session, lease), steps)
+            return _Begun(lease, self._history(session, lease, user_id=request.user_id), steps)
 
         return self.transaction(work)
 
-    def _history(self, session: Session, lease: turns.Lease) -> Sequence[conversations.WindowMessage]:
+    def _history(
+        self, session: Session, lease: turns.Lease, *, user_id: uuid.UUID
+    ) -> Sequence[conversations.WindowMessage]:
         return conversations.load_window(
             session,
+            user_id,
             lease.conversation_id,
             messages=self.history_messages,
             tokens=self.history_tokens,

@@ -49,6 +49,7 @@ _COLUMNS = (
     _tasks.c.created_at,
     _tasks.c.updated_at,
 )
+_CREATE = sa.insert(_tasks).returning(*_COLUMNS)
 
 
 class Status(enum.StrEnum):
@@ -101,12 +102,8 @@ def create(
     due_at: datetime | None = None,
 ) -> TaskRecord:
     """Add a pending task; `due_at` is aware."""
-    row = session.execute(
-        sa.insert(_tasks)
-        .values(user_id=user_id, title=title, description=description, priority=priority, due_at=due_at)
-        .returning(*_COLUMNS)
-    ).one()
-    return TaskRecord(*row)
+    task = {"user_id": user_id, "title": title, "description": description, "priority": priority, "due_at": due_at}
+    return TaskRecord(*session.execute(_CREATE, task).one())
 
 
 def find(

@@ -49,6 +49,7 @@ def message_cursor() -> str:
     return encode(MIDDLE, "messages of 2")
 
 
+NO_TURN = uuid.UUID(int=0)
 READS: dict[str, tuple[Callable[[Session], Any], str]] = {
     "the first page of conversations": (
         lambda session: conversations.list_page(session, USER, limit=20),
@@ -67,7 +68,9 @@ READS: dict[str, tuple[Callable[[Session], Any], str]] = {
         "idx_messages_conversation_created",
     ),
     "the window of a turn": (
-        lambda session: conversations.load_window(session, 2, messages=50, tokens=8_000, before_turn=uuid.UUID(int=3)),
+        lambda session: conversations.load_window(
+            session, USER, 2, messages=50, tokens=8_000, before_turn=uuid.UUID(int=3)
+        ),
         "idx_messages_conversation_created",
     ),
 }
@@ -76,10 +79,10 @@ READS: dict[str, tuple[Callable[[Session], Any], str]] = {
 @pytest.mark.parametrize("read", READS)
 def test_a_read_walks_its_index_and_sorts_no_more_than_a_page(seeded: Database, read: str) -> None:
     work, index = READS[read]
-    with recorded(seeded.engine()) as statements:
+    with recorded(seeded.engine()) as messages:
         seeded.transaction(work)
 
-    [statement] = [statement for statement in statements if statement.startswith("SELECT")]
+    [[_begin, statement], _commit] = messages
     with seeded.engine().connect() as connection:
         root = plan(connection, statement)
 

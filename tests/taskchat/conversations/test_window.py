@@ -11,17 +11,19 @@ from sqlalchemy.orm import Session
 
 from taskchat.conversations import estimated_tokens, load_window
 from taskchat.models import Role, Turn, TurnStatus
-from tests.support.rolled_back import ANN
+from tests.support.rolled_back import ANN, BOB
 from tests.taskchat.conversations.conftest import NOON
 
 Converse = Callable[..., int]
 Say = Callable[..., int]
 CALL = {"id": "1", "tool": "get_task", "arguments": {"task_id": 1}, "result": {"id": 1}, "timestamp": "…"}
 PLENTY = 1_000_000
+NO_TURN = uuid.UUID(int=0)
 
 
 def contents(session: Session, known: int, *, messages: int = 50, tokens: int = PLENTY) -> list[str]:
-    return [message.content for message in load_window(session, known, messages=messages, tokens=tokens)]
+    window = load_window(session, ANN, known, messages=messages, tokens=tokens, before_turn=NO_TURN)
+    return [message.content for message in window]
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def known(converse: Converse, say: Say) -> int:
 
 def test_the_whole_conversation_is_remembered_where_it_fits(session: Session, known: int) -> None:
     assert contents(session, known) == ["ask 1", "", "answer 1", "ask 2", "answer 2"]
-    second = load_window(session, known, messages=50, tokens=PLENTY)[1]
+    second = load_window(session, ANN, known, messages=50, tokens=PLENTY, before_turn=NO_TURN)[1]
     assert (second.role, second.tool_calls) == (Role.ASSISTANT, [CALL])
 
 
@@ -51,7 +53,8 @@ def test_a_window_of_few_messages_begins_at_a_users(
 
 
 def test_a_window_of_few_tokens_begins_at_a_users(session: Session, known: int) -> None:
-    costs = [estimated_tokens(message) for message in load_window(session, known, messages=50, tokens=PLENTY)]
+    window = load_window(session, ANN, known, messages=50, tokens=PLENTY, before_turn=NO_TURN)
+    costs = [estimated_tokens(message) for message in window]
     last_two = costs[3] + costs[4]
     whole = contents(session, known)
     assert contents(session, known, tokens=sum(costs)) == whole
@@ -83,7 +86,7 @@ def test_the_running_turn_is_left_out(session: Session, known: int, say: Say) ->
     session.execute(insert(Turn).values(turn))
     say(known, "ask 3", turn_id=turn_id)
     say(known, "", role=Role.ASSISTANT, tool_calls=[CALL], turn_id=turn_id)
-    window = load_window(session, known, messages=2, tokens=PLENTY, before_turn=turn_id)
+    window = load_window(session, ANN, known, messages=2, tokens=PLENTY, before_turn=turn_id)
     assert [message.content for message in window] == ["ask 2", "answer 2"]
     assert contents(session, known, messages=2) == ["ask 3", ""]
 
@@ -112,10 +115,10 @@ def test_a_window_is_an_end_of_the_conversation_within_its_limits(
         role = chance.choice(list(Role))
         calls = [CALL] * chance.randrange(1, 3) if role is Role.ASSISTANT and chance.random() < 0.5 else None
         say(known, chance.choice("xü☃") * chance.randrange(60), role=role, tool_calls=calls, after_microseconds=number)
-    whole = load_window(session, known, messages=10_000, tokens=PLENTY)
+    whole = load_window(session, ANN, known, messages=10_000, tokens=PLENTY, before_turn=NO_TURN)
     for _ in range(20):
         messages, tokens = chance.randrange(50), chance.randrange(600)
-        window = load_window(session, known, messages=messages, tokens=tokens)
+        window = load_window(session, ANN, known, messages=messages, tokens=tokens, before_turn=NO_TURN)
         assert window == whole[len(whole) - len(window) :]
         assert len(window) <= messages
         assert sum(map(estimated_tokens, window)) <= tokens
@@ -123,3 +126,7 @@ def test_a_window_is_an_end_of_the_conversation_within_its_limits(
         earlier = [start for start in range(len(whole) - len(window)) if whole[start].role is Role.USER]
         longer = whole[earlier[-1] :] if earlier else []
         assert not longer or len(longer) > messages or sum(map(estimated_tokens, longer)) > tokens
+
+
+def test_of_somebody_elses_conversation_nothing_is_remembered(session: Session, known: int) -> None:
+    assert load_window(session, BOB, known, messages=50, tokens=PLENTY, before_turn=NO_TURN) == []

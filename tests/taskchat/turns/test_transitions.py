@@ -1,19 +1,23 @@
 """The transitions of a turn, each on its own; `tests/taskchat/test_chat.py` runs them together."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from taskchat import turns
 from taskchat.database import Database
 from taskchat.errors import (
     ConversationBusyError,
+    DatabaseUnavailableError,
     IdempotencyKeyReusedError,
     NotFoundError,
     TurnInProgressError,
@@ -47,8 +51,20 @@ def turn_request(key: str = "key", conversation_id: int | None = None, user_id: 
     )
 
 
+def read_nothing(session: Session, _lease: Lease) -> list[str]:
+    session.execute(text("SELECT 1"))
+    return []
+
+
+def read_contents(session: Session, _lease: Lease) -> Sequence[str]:
+    return session.execute(select(col(Message.content)).order_by(col(Message.id))).scalars().all()
+
+
 def begin(database: Database, request: TurnRequest, lease_seconds: float = 30) -> Lease:
-    return database.transaction(lambda session: turns.begin(session, request, turns.lease_end(lease_seconds)))
+    lease, _ = database.transaction(
+        lambda session: turns.begin(session, request, turns.lease_end(lease_seconds), read_nothing)
+    )
+    return lease
 
 
 def resume(database: Database, request: TurnRequest) -> Any:
@@ -93,6 +109,22 @@ def stored_messages(database: Database) -> list[tuple[Role, str, Any]]:
     return [tuple(row) for row in database.transaction(lambda session: session.execute(rows).all())]
 
 
+@contextmanager
+def about_to_finish(database_url: str, held: Lease) -> Iterator[Session]:
+    """Yield the session of another process that has recorded its reply, and has not committed it yet."""
+    another = Database(lambda: database_url)
+    with Session(another.engine()) as session:
+        session.execute(text("SELECT 'so that the transaction goes on after the reply'"))
+        turns.finish(session, held, held.extended(30), content="Done.", usage=Usage())
+        yield session
+    another.dispose()
+
+
+def last_activity(database: Database) -> datetime:
+    updated_at = select(col(Conversation.updated_at))
+    return database.transaction(lambda session: session.execute(updated_at).scalar_one())
+
+
 def test_a_new_turn_makes_its_conversation_and_keeps_the_message(database: Database) -> None:
     request = turn_request()
     lease = begin(database, request)
@@ -132,10 +164,9 @@ def test_the_steps_and_the_reply_are_appended_and_their_cost_is_added_up(databas
 
 def test_finishing_touches_the_conversation(database: Database) -> None:
     held = begin(database, turn_request())
-    updated_at = select(col(Conversation.updated_at))
-    before = database.transaction(lambda session: session.execute(updated_at).scalar_one())
+    before = last_activity(database)
     finish(database, held, held.extended(30))
-    assert database.transaction(lambda session: session.execute(updated_at).scalar_one()) > before
+    assert last_activity(database) > before
 
 
 def test_a_key_cannot_be_begun_twice(database: Database) -> None:
@@ -237,12 +268,14 @@ def test_an_interrupted_turn_is_superseded_by_a_newer_one(database: Database) ->
 def test_whoever_lost_the_lease_writes_nothing(database: Database) -> None:
     late = let_the_lease_run_out(database, begin(database, turn_request()))
     lease, _ = resume(database, turn_request())
+    before = last_activity(database)
     with pytest.raises(TurnSupersededError):
         record_step(database, late, late.extended(30))
     with pytest.raises(TurnSupersededError):
         finish(database, late, late.extended(30))
     interrupt(database, late)
     assert len(stored_messages(database)) == 1
+    assert last_activity(database) == before
     turn = stored_turn(database, lease.turn_id)
     assert (turn.status, turn.attempt, turn.lease_expires_at) == (TurnStatus.RUNNING, 2, lease.expires_at)
 
@@ -269,6 +302,50 @@ def test_a_turn_whose_conversation_was_deleted_is_superseded(database: Database)
     with pytest.raises(TurnSupersededError):
         finish(database, lease, lease.extended(30))
     assert stored_messages(database) == []
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_turn_that_waited_for_the_end_of_the_one_before_it_reads_its_reply(
+    database: Database, database_url: str
+) -> None:
+    held = begin(database, turn_request("first"))
+    next_request = turn_request("next", held.conversation_id)
+
+    def begin_the_next(session: Session) -> tuple[Lease, Sequence[str]]:
+        return turns.begin(session, next_request, turns.lease_end(30), read_contents)
+
+    with about_to_finish(database_url, held) as session, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(database.transaction, begin_the_next)
+        while not session.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            assert not waiting.done()
+        session.commit()
+        _, history = waiting.result()
+
+    assert history == ["Buy milk", "Done.", "Buy milk"]
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_begin_that_was_given_up_on_and_committed_later_goes_on_when_its_lease_is_over(
+    database: Database, database_url: str
+) -> None:
+    held = begin(database, turn_request("first"))
+    next_request = turn_request("next", held.conversation_id)
+    impatient = Database(lambda: database_url, deadline_seconds=0.2)
+    with about_to_finish(database_url, held) as session:
+        with pytest.raises(DatabaseUnavailableError):
+            begin(impatient, next_request)
+        session.commit()
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+        while session.execute(text(others)).scalar() != 1:
+            session.rollback()
+    impatient.dispose()
+
+    repeated = replace(next_request, turn_id=uuid.uuid4())
+    with pytest.raises(TurnInProgressError):
+        resume(database, repeated)
+    let_the_lease_run_out(database, Lease(next_request.turn_id, held.conversation_id, 1, held.expires_at))
+    lease, _ = resume(database, repeated)
+    assert (lease.turn_id, lease.attempt) == (next_request.turn_id, 2)
 
 
 def test_a_lease_always_runs_out_later_than_the_one_before(database: Database) -> None:

@@ -9,12 +9,27 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from taskchat.models import Message, Role
+from taskchat.models import Conversation, Message, Role
+from taskchat.statements import given, values
 
 BYTES_PER_TOKEN = 4
 """A rule of thumb for English; bytes, because scripts that need more of them need more tokens as well."""
 
+_conversations = Conversation.metadata.tables["conversations"]
 _messages = Message.metadata.tables["messages"]
+_NEWEST_FIRST = (
+    sa.select(_messages.c.role, _messages.c.content, _messages.c.tool_calls)
+    .where(
+        _messages.c.conversation_id == given(_messages.c.conversation_id),
+        sa.exists().where(
+            _conversations.c.id == given(_conversations.c.id, "conversation_id"),
+            _conversations.c.user_id == given(_conversations.c.user_id),
+        ),
+        _messages.c.turn_id.is_distinct_from(given(_messages.c.turn_id)),
+    )
+    .order_by(_messages.c.created_at.desc(), _messages.c.id.desc())
+    .limit(given(sa.column("messages", sa.Integer)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +43,21 @@ class WindowMessage:
 
 def load_window(
     session: Session,
+    user_id: uuid.UUID,
     conversation_id: int,
     *,
     messages: int,
     tokens: int,
-    before_turn: uuid.UUID | None = None,
+    before_turn: uuid.UUID,
 ) -> list[WindowMessage]:
-    """Return the end of a conversation, oldest message first: at most so many messages, of about so many tokens.
+    """Return the end of a person's conversation, oldest message first: at most so many, of about so many tokens.
 
-    It begins at a user's message, so that a tool's result never stands without its call, and is empty where not
-    even the newest exchange fits. The messages of the turn `before_turn` are left out. Whose conversation it is
-    has been checked before.
+    It begins at a user's message, so that a tool's result never stands without its call. It is empty where not even
+    the newest exchange fits, and where the conversation is somebody else's. The messages of the turn `before_turn`
+    are left out.
     """
-    statement = sa.select(_messages.c.role, _messages.c.content, _messages.c.tool_calls).where(
-        _messages.c.conversation_id == conversation_id
-    )
-    if before_turn is not None:
-        statement = statement.where(_messages.c.turn_id.is_distinct_from(before_turn))
-    newest_first = statement.order_by(_messages.c.created_at.desc(), _messages.c.id.desc()).limit(messages)
-    return _cut([WindowMessage(*row) for row in session.execute(newest_first)], tokens)
+    known = values(user_id=user_id, conversation_id=conversation_id, turn_id=before_turn, messages=messages)
+    return _cut([WindowMessage(*row) for row in session.execute(_NEWEST_FIRST, known)], tokens)
 
 
 def estimated_tokens(message: WindowMessage) -> int:

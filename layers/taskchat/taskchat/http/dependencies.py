@@ -16,11 +16,11 @@ GATEWAY_TIMEOUT_SECONDS = 29.5
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 
 
-def _principal(request: Request) -> Principal:
+async def _principal(request: Request) -> Principal:
     return principal.from_event(request.scope["aws.event"])
 
 
-def _seconds_left(request: Request) -> Callable[[], float]:
+async def _seconds_left(request: Request) -> Callable[[], float]:
     """Return a clock of what is left: of the invocation, or of what the gateway waits, whichever ends first."""
     context, event = request.scope["aws.context"], request.scope["aws.event"]
     arrived_ms = event.get("requestContext", {}).get("timeEpoch", 0)
@@ -31,7 +31,9 @@ def _seconds_left(request: Request) -> Callable[[], float]:
     return lambda: min(end - time.monotonic(), context.get_remaining_time_in_millis() / 1000)
 
 
-def _idempotency_key(request: Request, key: Annotated[str | None, Header(alias=IDEMPOTENCY_KEY_HEADER)] = None) -> str:
+async def _idempotency_key(
+    request: Request, key: Annotated[str | None, Header(alias=IDEMPOTENCY_KEY_HEADER)] = None
+) -> str:
     """Return the client's key, or a new one; the response carries it in either case, a failure's too."""
     if key is None:
         key = str(uuid.uuid4())

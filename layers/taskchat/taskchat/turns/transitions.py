@@ -13,14 +13,14 @@ that never arrived, and a write by an invocation that was overtaken, both match 
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Table, exists, func, insert, literal, select, update
+from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningInsert
 
 from taskchat.errors import (
     ConversationBusyError,
@@ -30,8 +30,9 @@ from taskchat.errors import (
     TurnInProgressError,
     TurnSupersededError,
 )
-from taskchat.models import TITLE_CHARACTERS, Conversation, Message, Role, Turn, TurnStatus, User, utc_now
-from taskchat.statements import Write, together
+from taskchat.models import TITLE_CHARACTERS, TurnStatus
+from taskchat.statements import Together, values
+from taskchat.turns import statements
 from taskchat.turns.records import (
     AlreadyBegunError,
     AlreadyRecordedError,
@@ -42,34 +43,57 @@ from taskchat.turns.records import (
     Usage,
 )
 
-# The tables and not the classes: a statement of the ORM takes twice as long to make.
-_conversations = Conversation.metadata.tables["conversations"]
-_messages = Message.metadata.tables["messages"]
-_turns = Turn.metadata.tables["turns"]
-_users = User.metadata.tables["users"]
+Message = TypeVar("Message")
 
 
-def begin(session: Session, request: TurnRequest, lease_expires_at: datetime) -> Lease:
-    """Begin a new turn: its conversation (found, or made), its row, the person's message.
+def begin(
+    session: Session,
+    request: TurnRequest,
+    lease_expires_at: datetime,
+    read_history: Callable[[Session, Lease], Sequence[Message]],
+) -> tuple[Lease, Sequence[Message]]:
+    """Begin a new turn: its conversation (found, or made), its row, the person's message; and read what came before.
+
+    This is the whole transaction: where it can be, it is one message to the database, and committed at once. A new
+    conversation has no history to read.
 
     Raises:
         AlreadyBegunError: the key was used before, or the conversation has a running turn.
         NotFoundError: the conversation is not this person's.
     """
     try:
-        conversation_id = request.conversation_id or open_conversation(
-            session, request.user_id, request.subject, request.email, request.message
-        )
-        turn_id, _ = together(
-            session,
-            _insert_owned(_turns, conversation_id, request, _first_attempt(request, lease_expires_at)),
-            _insert_owned(_messages, conversation_id, request, _message_of_the_person(request)),
-        )
+        if request.conversation_id is None:
+            return _begin_conversation(session, request, lease_expires_at), ()
+        lease = Lease(request.turn_id, request.conversation_id, 1, lease_expires_at)
+        known = _first_attempt(request, lease_expires_at)
+        statements.BEGIN.run_with_next(session, values(**known, conversation_id=lease.conversation_id))
+        history = read_history(session, lease)
+        # What can be read of the conversation is this person's, and so is the conversation.
+        is_begun = bool(history) or _stands(session, lease)
     except IntegrityError as error:
         raise AlreadyBegunError from error
-    if turn_id is None:
+    if not is_begun:
         raise NotFoundError("There is no such conversation.")
-    return Lease(request.turn_id, conversation_id, 1, lease_expires_at)
+    return lease, history
+
+
+def _begin_conversation(session: Session, request: TurnRequest, lease_expires_at: datetime) -> Lease:
+    person = {"subject": request.subject, "email": request.email, "title": _title(request.message)}
+    _, conversation_id, *_ = statements.BEGIN_IN_NEW_CONVERSATION.run(
+        session, values(**_first_attempt(request, lease_expires_at), **person), whole_transaction=True
+    )
+    return Lease(request.turn_id, int(conversation_id), 1, lease_expires_at)
+
+
+def _first_attempt(request: TurnRequest, lease_expires_at: datetime) -> dict[str, Any]:
+    return {
+        "turn_id": request.turn_id,
+        "user_id": request.user_id,
+        "idempotency_key": request.idempotency_key,
+        "request_hash": request.request_hash,
+        "lease_expires_at": lease_expires_at,
+        "content": request.message,
+    }
 
 
 def resume(
@@ -123,35 +147,19 @@ def record_step(
         AlreadyRecordedError: this step stands already.
         TurnSupersededError: the lease is lost.
     """
-    _write(
-        session,
-        held,
-        {"lease_expires_at": extended.expires_at, **_added(usage)},
-        {"content": content, "tool_calls": tool_calls},
-        extended.expires_at,
-    )
+    _write(session, statements.RECORD_STEP, held, extended, usage, content=content, tool_calls=tool_calls)
 
 
 def finish(session: Session, held: Lease, extended: Lease, *, content: str, usage: Usage) -> int:
     """Append the final reply, close the turn and return the reply's message id.
 
+    This is the whole transaction: where it can be, it is committed at once.
+
     Raises:
         AlreadyRecordedError: the turn was finished by this attempt already.
         TurnSupersededError: the lease is lost.
     """
-    closed = {
-        "status": TurnStatus.FINISHED,
-        "lease_expires_at": extended.expires_at,
-        "finished_at": utc_now(),
-        **_added(usage),
-    }
-    touched = (
-        update(_conversations)
-        .where(_conversations.c.id == held.conversation_id)
-        .values(updated_at=utc_now())
-        .returning(_conversations.c.id)
-    )
-    return _write(session, held, closed, {"content": content}, extended.expires_at, touched)
+    return _write(session, statements.FINISH, held, extended, usage, whole_transaction=True, content=content)
 
 
 def interrupt(session: Session, held: Lease, reason: str, *, is_permanent: bool) -> None:
@@ -160,7 +168,7 @@ def interrupt(session: Session, held: Lease, reason: str, *, is_permanent: bool)
     `is_permanent` says that the same request would meet the same again, until somebody has mended the `reason`.
     """
     status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
-    session.execute(update(_turns).where(*_is_held(held)).values(status=status, error=reason))
+    session.execute(statements.INTERRUPT, values(**_held(held), status=status, error=reason))
 
 
 def recorded(session: Session, lease: Lease) -> Sequence[Reply]:
@@ -174,11 +182,8 @@ def open_conversation(session: Session, user_id: uuid.UUID, subject: str, email:
     Raises:
         sqlalchemy.exc.IntegrityError: another invocation made the owner at the same time.
     """
-    owner = select(literal(user_id), literal(subject), literal(email)).where(~exists().where(_users.c.id == user_id))
-    _, conversation_id = together(
-        session,
-        insert(_users).from_select(["id", "subject", "email"], owner).returning(_users.c.id),
-        insert(_conversations).values(user_id=user_id, title=_title(title)).returning(_conversations.c.id),
+    _, conversation_id = statements.OPEN_CONVERSATION.run(
+        session, values(user_id=user_id, subject=subject, email=email, title=_title(title))
     )
     return int(conversation_id)
 
@@ -187,62 +192,22 @@ def _title(message: str) -> str:
     return " ".join(message.split())[:TITLE_CHARACTERS]
 
 
-def _insert_owned(
-    table: Table, conversation_id: int, request: TurnRequest, values: dict[str, Any]
-) -> ReturningInsert[Any]:
-    """Insert a row below the person's conversation; below anybody else's, none."""
-    values = {"conversation_id": conversation_id, **values}
-    row = select(*(literal(value, table.c[name].type) for name, value in values.items())).where(
-        exists().where(_conversations.c.id == conversation_id, _conversations.c.user_id == request.user_id)
-    )
-    return insert(table).from_select(list(values), row, include_defaults=False).returning(table.c.id)
-
-
-def _first_attempt(request: TurnRequest, lease_expires_at: datetime) -> dict[str, Any]:
-    return {
-        "id": request.turn_id,
-        "user_id": request.user_id,
-        "idempotency_key": request.idempotency_key,
-        "request_hash": request.request_hash,
-        "status": TurnStatus.RUNNING,
-        "attempt": 1,
-        "lease_expires_at": lease_expires_at,
-    }
-
-
-def _message_of_the_person(request: TurnRequest) -> dict[str, Any]:
-    return {"turn_id": request.turn_id, "role": Role.USER, "content": request.message}
-
-
 def _find(session: Session, request: TurnRequest) -> Row[*tuple[Any, ...]] | None:
-    columns = ("id", "conversation_id", "request_hash", "status", "attempt", "lease_expires_at", "created_at")
-    return session.execute(
-        select(*(_turns.c[name] for name in columns))
-        .where(_turns.c.user_id == request.user_id, _turns.c.idempotency_key == request.idempotency_key)
-        .with_for_update()
-    ).one_or_none()
+    known = values(user_id=request.user_id, idempotency_key=request.idempotency_key)
+    return session.execute(statements.FIND_BY_KEY, known).one_or_none()
 
 
 def _take_over(session: Session, turn: Row[*tuple[Any, ...]], lease: Lease) -> None:
-    """Make the lease that of the turn, unless a newer turn exists: its model has read this turn's message already.
-
-    The look for a newer turn is part of the write. One that begins meanwhile meets the index of running turns.
-    """
-    newer = _turns.alias()
-    is_overtaken = exists().where(
-        newer.c.conversation_id == turn.conversation_id,
-        # SQLite's clock counts milliseconds: of two turns in one of them, neither may go on.
-        newer.c.created_at >= turn.created_at,
-        newer.c.id != turn.id,
-    )
-    taken = (
-        update(_turns)
-        .where(_turns.c.id == turn.id, _turns.c.status != TurnStatus.ABANDONED, ~is_overtaken)
-        .values(status=TurnStatus.RUNNING, attempt=lease.attempt, lease_expires_at=lease.expires_at, error=None)
-        .returning(_turns.c.id)
+    """Make the lease that of the turn, unless it was abandoned or a newer turn exists."""
+    taken = values(
+        turn_id=turn.id,
+        conversation_id=turn.conversation_id,
+        created_at=turn.created_at,
+        attempt=lease.attempt,
+        lease_expires_at=lease.expires_at,
     )
     try:
-        taken_id = session.execute(taken).scalar()
+        taken_id = session.execute(statements.TAKE_OVER, taken).scalar()
     except IntegrityError as error:
         raise AlreadyBegunError from error
     if taken_id is None:
@@ -251,15 +216,8 @@ def _take_over(session: Session, turn: Row[*tuple[Any, ...]], lease: Lease) -> N
 
 def _make_way(session: Session, request: TurnRequest) -> None:
     """Abandon the conversation's stale turn, if that is what took its place."""
-    running = session.execute(
-        select(_turns.c.id, _turns.c.lease_expires_at)
-        .where(
-            _turns.c.conversation_id == request.conversation_id,
-            _turns.c.user_id == request.user_id,
-            _turns.c.status == TurnStatus.RUNNING,
-        )
-        .with_for_update()
-    ).one_or_none()
+    known = values(conversation_id=request.conversation_id, user_id=request.user_id)
+    running = session.execute(statements.FIND_RUNNING, known).one_or_none()
     if running is None:
         return
     _refuse_a_live_lease(
@@ -267,11 +225,7 @@ def _make_way(session: Session, request: TurnRequest) -> None:
         ConversationBusyError,
         "Another message of this conversation is being answered.",
     )
-    session.execute(
-        update(_turns)
-        .where(_turns.c.id == running.id, _turns.c.status == TurnStatus.RUNNING)
-        .values(status=TurnStatus.ABANDONED)
-    )
+    session.execute(statements.ABANDON, values(turn_id=running.id))
 
 
 def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], detail: str) -> None:
@@ -281,63 +235,49 @@ def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], deta
 
 
 def _replies(session: Session, turn_id: uuid.UUID) -> Sequence[Reply]:
-    rows = session.execute(
-        select(_messages.c.id, _messages.c.content, _messages.c.tool_calls)
-        .where(_messages.c.turn_id == turn_id, _messages.c.role == Role.ASSISTANT)
-        .order_by(_messages.c.id)
-    )
-    return [Reply(*row) for row in rows]
+    return [Reply(*row) for row in session.execute(statements.REPLIES, values(turn_id=turn_id))]
 
 
-def _is_held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    return (
-        _turns.c.id == lease.turn_id,
-        _turns.c.status == TurnStatus.RUNNING,
-        _turns.c.attempt == lease.attempt,
-        _turns.c.lease_expires_at == lease.expires_at,
-    )
-
-
-def _added(usage: Usage) -> dict[str, Any]:
-    """Add to what earlier calls, and earlier attempts, have cost."""
-    added: dict[str, Any] = {
-        "input_tokens": func.coalesce(_turns.c.input_tokens, 0) + usage.input_tokens,
-        "output_tokens": func.coalesce(_turns.c.output_tokens, 0) + usage.output_tokens,
-    }
-    return added | ({"model": usage.model} if usage.model else {})
+def _held(lease: Lease) -> dict[str, Any]:
+    return {"turn_id": lease.turn_id, "attempt": lease.attempt, "held_until": lease.expires_at}
 
 
 def _write(
     session: Session,
+    write: Together,
     held: Lease,
-    turn: dict[str, Any],
-    message: dict[str, Any],
-    expires_at: datetime,
-    *others: Write,
+    extended: Lease,
+    usage: Usage,
+    *,
+    whole_transaction: bool = False,
+    **message: object,
 ) -> int:
-    """Change the turn, append a message and do the others: all of it, or by raising, none."""
-    changed = update(_turns).where(*_is_held(held)).values(**turn).returning(_turns.c.id)
-    appended = (
-        insert(_messages)
-        .values(conversation_id=held.conversation_id, turn_id=held.turn_id, role=Role.ASSISTANT, **message)
-        .returning(_messages.c.id)
+    """Change the turn, append a message and do what else the write holds: all of it, or by raising, none."""
+    known = values(
+        **_held(held),
+        conversation_id=held.conversation_id,
+        extended_until=extended.expires_at,
+        model=usage.model,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        **message,
     )
     try:
-        turn_id, message_id, *_ = together(session, changed, appended, *others)
+        turn_id, message_id, *_ = write.run(session, known, whole_transaction=whole_transaction)
     except IntegrityError as error:
         # The conversation was deleted, and the turn with it: there is nothing left to append to.
         raise TurnSupersededError("The conversation was deleted meanwhile.") from error
     if turn_id is None:
-        _say_why_not(session, held, expires_at)
+        _say_why_not(session, held, extended)
     return int(message_id)
 
 
-def _say_why_not(session: Session, held: Lease, expires_at: datetime) -> NoReturn:
-    written = select(_turns.c.id).where(
-        _turns.c.id == held.turn_id,
-        _turns.c.attempt == held.attempt,
-        _turns.c.lease_expires_at == expires_at,
-    )
-    if session.execute(written).one_or_none() is not None:
+def _say_why_not(session: Session, held: Lease, extended: Lease) -> NoReturn:
+    if _stands(session, replace(held, expires_at=extended.expires_at)):
         raise AlreadyRecordedError
     raise TurnSupersededError("Another attempt has taken this turn over.")
+
+
+def _stands(session: Session, lease: Lease) -> bool:
+    known = values(turn_id=lease.turn_id, attempt=lease.attempt, lease_expires_at=lease.expires_at)
+    return session.execute(statements.FIND_BY_LEASE, known).one_or_none() is not None

@@ -1,0 +1,45 @@
+"""Which engine a URL asks for: one connection, kept."""
+
+from typing import Any
+
+from sqlalchemy import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from taskchat.database import postgres, sqlite
+from taskchat.database.postgres import Deadlines
+from taskchat.settings import SettingsError
+
+
+def driver_url(url: str) -> URL:
+    """Return SQLAlchemy's URL for what Neon hands out: `postgres://` and `postgresql://` mean psycopg2 here.
+
+    Query parameters, such as `sslmode` and `channel_binding`, stay.
+
+    Raises:
+        SettingsError: it is no URL; the message shows no part of it.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # The parser's own error quotes a part of the URL, which may be one of the password.
+        parsed = None
+    # After an @ or a / that was not encoded, the rest of a password counts as host or database, which errors quote.
+    if parsed is None or (parsed.host and "@" in f"{parsed.host}{parsed.database}"):
+        raise SettingsError("the database's URL cannot be parsed; is its password percent-encoded?")
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg2")
+    return parsed
+
+
+def create(url: URL, deadlines: Deadlines) -> Engine:
+    """Return an engine that keeps one connection; it connects when it is first used."""
+    # hide_parameters: what people write must not get into a log by way of an error.
+    shared: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": 1,
+        "max_overflow": 0,
+        "pool_timeout": deadlines.statement_seconds,
+    }
+    if url.get_backend_name() == "sqlite":
+        return sqlite.create(url, **shared)
+    return postgres.create(url, deadlines, **shared)
