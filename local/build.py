@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, interpreter_or_install, uv
+from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, install, interpreter_or_install, uv
 
 PLATFORM = "x86_64-manylinux_2_28"
 """The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
@@ -63,10 +63,8 @@ def _install(requirements: str, target: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(requirements)
         file.flush()
-        for_lambda = ["--python-version", LAMBDA_PYTHON, "--python-platform", PLATFORM, "--only-binary", ":all:"]
-        # Hard links would tie the artifact to uv's cache: whoever changes the one would change the other.
-        whole = ["--require-hashes", "--no-deps", "--link-mode", "copy", "--target", str(target), "-r", file.name]
-        subprocess.run([str(uv()), "pip", "install", "--quiet", *for_lambda, *whole], cwd=ROOT, check=True)
+        for_lambda = ["--python-platform", PLATFORM, "--only-binary", ":all:"]
+        install(target, LAMBDA_PYTHON, *for_lambda, "--require-hashes", "-r", file.name)
     for pattern in NOT_SHIPPED:
         for path in target.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

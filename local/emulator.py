@@ -1,10 +1,11 @@
 """Run a built function in Lambda's own Runtime Interface Emulator, without Docker.
 
 The emulator comes with the SAM CLI, the runtime client is `awslambdaric`. What the function sees is what Lambda
-shows it: its package as the working directory, the layers as one `python` folder on `PYTHONPATH`, the variables
-of the template, and no other package of this machine.
+shows it: its package as the working directory, the layers as one `python` folder on `PYTHONPATH`, the runtime's own
+packages after them, the variables of the template, and no other package of this machine.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from local.gateway.template_yaml import load
-from local.toolchain import LAMBDA_PYTHON, ROOT, TOOLS, interpreter_or_install, uv
+from local.toolchain import LAMBDA_PYTHON, ROOT, TOOLS, install, interpreter_or_install
 
 BUILD = ROOT / ".aws-sam" / "build"
 HOST = "127.0.0.1"
@@ -36,6 +37,7 @@ PSEUDO_PARAMETERS = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
+RUNTIME_SDK = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 
 
 class EmulatorError(Exception):
@@ -133,7 +135,7 @@ def start(
     python = interpreter_or_install(python_version)
     with tempfile.TemporaryDirectory(prefix="taskchat-lambda-") as folder:
         opt = _merge_layers(function.layers, Path(folder) / "opt" / "python")
-        runtime = _runtime_client(python, python_version)
+        runtime = _runtime_packages(python, python_version)
         port, api_port = _free_ports(2)
         command = [
             _emulator_binary(),
@@ -190,19 +192,17 @@ def _merge_layers(layers: Sequence[Path], target: Path) -> Path:
     return target
 
 
-def _runtime_client(python: str, python_version: str) -> Path:
-    """Return a folder with the runtime client alone, compiled, as the runtime has it; made at the first call."""
-    home = TOOLS / f"awslambdaric-{version('awslambdaric')}-python{python_version}"
+def _runtime_packages(python: str, python_version: str) -> Path:
+    """Return a folder with what the runtime brings, its client and the AWS SDK, compiled as there; made once."""
+    exactly = [f"{name}=={version(name)}" for name in (*RUNTIME_CLIENT, *RUNTIME_SDK)]
+    digest = hashlib.sha256(" ".join(exactly).encode()).hexdigest()[:12]
+    home = TOOLS / f"runtime-python{python_version}-{digest}"
     if not home.exists():
         TOOLS.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
             target = Path(scratch) / home.name
-            exactly = [f"{name}=={version(name)}" for name in RUNTIME_CLIENT]
-            options = ["--quiet", "--no-deps", "--link-mode", "copy", "--python-version", python_version]
-            subprocess.run(
-                [str(uv()), "pip", "install", *options, "--target", str(target), *exactly], check=True, cwd=ROOT
-            )
-            subprocess.run([python, "-I", "-m", "compileall", "-q", str(target)], check=True)
+            install(target, python_version, *exactly)
+            subprocess.run([python, "-I", "-m", "compileall", "-q", "-j", "0", str(target)], check=True)
             if not home.exists():
                 target.rename(home)
     return home

@@ -67,6 +67,20 @@ def interpreter_or_install(version: str) -> str:
     raise ToolchainError(f"no Python {version} here: install one, or pick yours with LAMBDA_PYTHON=3.x")
 
 
+def install(target: Path, python_version: str, *what: str) -> None:
+    """Put packages into a folder, exactly those that are named; the options of `uv pip install` may stand among them.
+
+    Raises:
+        subprocess.CalledProcessError: one of them cannot be had; uv has said why.
+    """
+    # Hard links would tie the folder to uv's cache: whoever changed the one would change the other.
+    options = ["--quiet", "--no-deps", "--link-mode", "copy", "--python-version", python_version]
+    with tempfile.TemporaryDirectory() as elsewhere:
+        # In the project's folder uv would replace what is named by what `override-dependencies` allows.
+        command = [str(uv()), "pip", "install", "--python", sys.executable, *options, "--target", str(target), *what]
+        subprocess.run(command, cwd=elsewhere, check=True)
+
+
 def make_environment() -> None:
     """Make or refresh `.venv` from the lock, with the runtime's Python where one works, else this one."""
     python = interpreter(RUNTIME) or sys.executable
