@@ -1,12 +1,15 @@
 """POST /chat: a person's message in, the assistant's reply out."""
 
+from taskchat.cold_start import keep_all, late_import
+
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from taskchat.agent import LateModel, Model
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import database
 from taskchat.http import (
@@ -23,9 +26,6 @@ from taskchat.http import (
 )
 from taskchat.settings import settings
 from taskchat.snapshot import around_snapshot
-
-if TYPE_CHECKING:
-    from taskchat.agent.chat_completions import ChatCompletionsModel
 
 app = create_app()
 
@@ -48,10 +48,15 @@ class ChatAnswer(BaseModel):
 
 
 @lru_cache(maxsize=1)
-def model() -> "ChatCompletionsModel":
+def model() -> LateModel:
     """Return this process's model, which keeps its connection to the provider."""
-    # The SDK takes as long to import as all the rest: what is answered without a model does not wait for it.
-    from taskchat.agent.chat_completions import ChatCompletionsModel  # noqa: PLC0415
+    return LateModel(_load_model)
+
+
+def _load_model() -> Model:
+    # The SDK takes as long to import as all the rest.
+    with late_import():
+        from taskchat.agent.chat_completions import ChatCompletionsModel  # noqa: PLC0415
 
     return ChatCompletionsModel(
         api_key=settings().resolve_openai_api_key, base_url=settings().openai_base_url, model=settings().openai_model
@@ -105,9 +110,10 @@ async def post_chat(
 
 
 def load_model() -> None:
-    """Load the model's SDK, and keep no connection to the provider."""
+    """Wait until the model's SDK is loaded, and keep no connection to the provider."""
     model().close()
 
 
 around_snapshot(load_model)
 handler = lambda_handler(app)
+keep_all()

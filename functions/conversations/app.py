@@ -1,5 +1,7 @@
 """GET /conversations, and what hangs below it."""
 
+from taskchat.cold_start import keep_all
+
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -139,3 +141,4 @@ async def delete_conversation(*, conversation_id: ConversationId, principal: Pri
 
 around_snapshot()
 handler = lambda_handler(app)
+keep_all()

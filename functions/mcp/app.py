@@ -1,5 +1,7 @@
 """POST /mcp: the tools for every client of the Model Context Protocol; and where such a client may sign in."""
 
+from taskchat.cold_start import keep_all
+
 from typing import Any
 
 from fastapi import Request, Response
@@ -60,3 +62,4 @@ def _origin(request: Request) -> str:
 
 around_snapshot(shown_tools)
 handler = lambda_handler(app)
+keep_all()

@@ -1,10 +1,8 @@
 """What each function imports before its first request, in a process of its own: a cold start waits for all of it."""
 
-import json
-import subprocess
-import sys
-
 import pytest
+
+from tests.support.fresh_process import result_of
 
 SDK = {"openai", "httpx2"}
 AWS = {"boto3", "botocore.session", "botocore.client", "aws_xray_sdk"}
@@ -21,15 +19,9 @@ NOT_IMPORTED = {
 }
 
 
-def imported_by(module: str) -> set[str]:
-    program = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout))
-
-
 @pytest.mark.parametrize("function", NOT_IMPORTED)
 def test_a_function_imports_nothing_that_its_first_request_may_do_without(function: str) -> None:
-    imported = imported_by(function)
+    imported = set(result_of(f"import json, sys, {function}; print(json.dumps(sorted(sys.modules)))"))
 
     assert "taskchat.database" in imported
     assert imported & NOT_IMPORTED[function] == set()

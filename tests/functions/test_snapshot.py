@@ -1,5 +1,6 @@
 """SnapStart: the hooks, as Lambda's runtime runs them before a snapshot and after a restore."""
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from functions.chat import app as chat_app
 from taskchat.database import Database, database
 from taskchat.settings import Settings
 from taskchat.snapshot import around_snapshot
+from tests.support.fresh_process import result_of
 from tests.support.lambda_events import http_event, invoke
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -66,6 +68,22 @@ def test_a_snapshot_holds_the_sdk_but_no_secret(monkeypatch: pytest.MonkeyPatch)
 
     assert chat_app.model.cache_info().currsize == 1
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "loaded"), [("DATABASE_URL_SECRET", True), ("OPENAI_API_KEY_SECRET", True), ("DATABASE_URL", False)]
+)
+def test_a_snapshot_holds_what_reads_secrets_where_there_are_any(variable: str, loaded: bool) -> None:
+    program = """
+import json, sys
+from functions.conversations import app
+from awslambdaric.lambda_runtime_hooks_runner import run_before_snapshot
+assert "boto3" not in sys.modules
+run_before_snapshot()
+print(json.dumps("boto3" in sys.modules))
+"""
+    environment = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    assert result_of(program, {**environment, variable: "postgresql://name"}) is loaded
 
 
 @pytest.mark.usefixtures("registered", "chat_handler")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import lru_cache
+from types import ModuleType
 from typing import Annotated, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -57,6 +58,11 @@ class Settings(BaseModel):
         """Return the key of the model's provider, from OPENAI_API_KEY or OPENAI_API_KEY_SECRET."""
         return _resolve("OPENAI_API_KEY", self.openai_api_key, self.openai_api_key_secret)
 
+    def load_what_reads_secrets(self) -> None:
+        """Import it ahead of the first secret, where there is one to read; no secret and no credential is asked for."""
+        if self.database_url_secret or self.openai_api_key_secret:
+            _parameters()
+
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Validate an environment; a variable that is blank is not set.
@@ -83,8 +89,12 @@ def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) ->
         return value.get_secret_value()
     if secret_name is None:
         raise SettingsError(f"set {variable} or {variable}_SECRET")
-    # Powertools' parameters bring boto3, a third of a second of cold start that a plain variable must not pay.
+    secret = cast("str | bytes", _parameters().get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
+    return (secret.decode() if isinstance(secret, bytes) else secret).strip()
+
+
+def _parameters() -> ModuleType:
+    # They bring boto3, a third of a second of cold start that a plain variable must not pay.
     from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
 
-    secret = cast("str | bytes", parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
-    return (secret.decode() if isinstance(secret, bytes) else secret).strip()
+    return parameters

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from taskchat.database import database
 from taskchat.errors import DatabaseUnavailableError
+from taskchat.settings import settings
 
 RUNTIME_MODULE = "snapshot_restore_py"
 CONNECT_SECONDS = 5.0
@@ -30,11 +31,15 @@ def around_snapshot(*prepare: Callable[[], object]) -> None:
     runtime = importlib.import_module(RUNTIME_MODULE)
     # Lambda runs those of before a snapshot in reverse order.
     runtime.register_before_snapshot(_disconnect)
-    for step in prepare:
+    for step in (_load_what_reads_secrets, *prepare):
         runtime.register_before_snapshot(step)
     # The generator's state would be the same in every instance. `uuid` and `secrets` ask the kernel instead.
     runtime.register_after_restore(random.seed)
     runtime.register_after_restore(_connect)
+
+
+def _load_what_reads_secrets() -> None:
+    settings().load_what_reads_secrets()
 
 
 def _disconnect() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import openai
-from openai import DefaultHttpxClient, OpenAI
+from openai import DefaultHttpxClient, OpenAI, Stream
 
 from taskchat.agent.model import ChatMessage, Completion
 from taskchat.agent.reply import FaultyReplyError, read_reply
@@ -41,6 +41,7 @@ class ChatCompletionsModel:
         self._base_url = base_url
         self._model = model
         self._client: OpenAI | None = None
+        self._workers: ThreadPoolExecutor | None = None
 
     def complete(
         self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], timeout_seconds: float
@@ -56,10 +57,13 @@ class ChatCompletionsModel:
                 raise ModelFailedError(f"The model's provider failed: {fault}.") from fault
 
     def close(self) -> None:
-        """Close the kept connection; the next call opens another."""
+        """Close the kept connection, and leave a thread that still waits to itself; the next call makes new ones."""
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._workers is not None:
+            self._workers.shutdown(wait=False)
+            self._workers = None
 
     def _ask(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], end: float) -> Completion:
         try:
@@ -87,30 +91,31 @@ class ChatCompletionsModel:
         seconds = end - time.monotonic()
         if seconds <= 0:
             raise _too_slow()
-        worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(thread_name_prefix="model")
         try:
-            return worker.submit(self._download, messages, tools, seconds).result(seconds)
+            return self._workers.submit(self._download, messages, tools, seconds).result(seconds)
         except TimeoutError as error:
             self.close()
             raise _too_slow() from error
-        finally:
-            worker.shutdown(wait=False)
 
     def _download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
         """Return the raw answer: the SDK would neither bound its size nor check its shape."""
-        said: dict[str, Any] = {"messages": list(messages)} | ({"tools": list(tools)} if tools else {})
-        request = self._connected().chat.completions.with_streaming_response.create(
-            model=self._model,
-            # The SDK walks through what it is given as a parameter, looking for values to convert. There are none
-            # in what is JSON already, and the walk takes longer than all the rest of a turn.
-            messages=[],
-            extra_body=said,
-            timeout=httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS)),
+        said: dict[str, Any] = {"model": self._model, "messages": list(messages)}
+        # Not `chat.completions.create`: it walks through what it is given, looking for values to convert, and there are
+        # none in what is JSON already; and its module, with all that it knows, takes long to import.
+        asked = self._connected().post(
+            "/chat/completions",
+            body=said | ({"tools": list(tools)} if tools else {}),
+            cast_to=object,
+            stream=True,
+            stream_cls=Stream[object],
+            options={"timeout": httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS))},
         )
         end = time.monotonic() + seconds
         body = bytearray()
-        with request as response:
-            for chunk in response.iter_bytes():
+        with asked as answer:
+            for chunk in answer.response.iter_bytes():
                 body += chunk
                 if time.monotonic() > end:
                     raise _too_slow()
