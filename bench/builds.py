@@ -18,8 +18,6 @@ DEFAULT = "as `sam build` makes it"
 BARE = "bare handler"
 FASTAPI = "FastAPI + Mangum alone"
 MCP_SDK = "FastAPI + Mangum + the MCP SDK"
-NEEDS_BOTO3 = "aws_lambda_powertools.utilities"
-"""The one late import that stays late in every variant: the emulator has no boto3, which the runtime would have."""
 BARE_HANDLER = """
 def handler(event, context):
     return {"statusCode": 200, "body": "{}"}
@@ -74,7 +72,7 @@ def import_early(module: Path) -> None:
         for function in ast.walk(tree)
         if isinstance(function, ast.FunctionDef)
         for node in ast.walk(function)
-        if isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", None) != NEEDS_BOTO3
+        if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     with module.open("a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in late)

@@ -30,8 +30,10 @@ NOTES = [
     "Init is the emulator's `INIT REPORT`. The first answer is what the client waits for after it: for chat a whole "
     "turn with a new TLS connection to the database, two calls of the model and one tool. Everything is in the page "
     "cache, as it is not on a new machine of Lambda's: what has to be read there costs the larger package more.",
-    f"(b), {DEFAULT}: no bytecode, nothing may be written, every import at the top of its module, `openai` too. Except "
-    "boto3, which the emulator lacks: with it this variant would be slower still.",
+    f"(b), {DEFAULT}: no bytecode, nothing may be written, every import at the top of its module, `openai` and boto3 "
+    "too.",
+    "boto3 and botocore, in the lock's versions, are at the end of every variant's path, with bytecode, as Lambda's "
+    "runtime brings them. (a) imports boto3 with the first secret that it reads; here the variables hold none.",
     "What (e) takes beyond (d) is the cost of the MCP SDK; only the MCP function pays it.",
 ]
 

@@ -2,9 +2,11 @@
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +129,14 @@ def _pairs(database: URL, quiet: str) -> Sequence[Sequence[Read]]:
     of_list = encode(Position(*found["conversations"]), f"conversations of {quiet}")
     of_messages = encode(Position(*found["messages"]), f"messages of {LONGEST_ID}")
     messages = f"/conversations/{LONGEST_ID}/messages"
-    window = lambda session: load_window(session, LONGEST_ID, messages=50, tokens=8_000)  # noqa: E731
+    window = partial(
+        load_window,
+        user_id=uuid.UUID(quiet),
+        conversation_id=LONGEST_ID,
+        messages=50,
+        tokens=8_000,
+        before_turn=uuid.UUID(int=0),
+    )
     return [
         (_get("GET /conversations", "/conversations"), _get("- deepest", "/conversations", cursor=of_list)),
         (_get("GET /conversations/{id}/messages", messages), _get("- deepest ", messages, cursor=of_messages)),
@@ -176,9 +185,9 @@ def _section(database: URL, pairs: Sequence[Sequence[Read]], taken: Mapping[str,
     engine = process_database().engine()
     for pair in pairs:
         for read in pair:
-            with recorded(engine) as statements:
+            with recorded(engine) as messages:
                 read.run()
-            [statement] = [text for text in statements if text.startswith("SELECT")]
+            [[_begin, statement], _commit] = messages
             alone = _alone(database, statement, runs)
             with engine.connect() as connection:
                 walked = ", ".join(sorted(indexes(plan(connection, statement))))

@@ -1,6 +1,7 @@
 """Processes as the kernel sees them: their peak memory, and a share of a processor to run on."""
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ FULL_PROCESSOR_MB = 1769
 """The memory size at which a function has one whole vCPU (AWS Lambda Developer Guide, "Configure memory")."""
 _PERIOD_MICROSECONDS = 10_000
 """Short, so that a throttled process waits often for a little and not now and then for long."""
+_LONGEST_END_SECONDS = 10.0
 _VERSION_1 = Path("/sys/fs/cgroup/cpu")
 _VERSION_2 = Path("/sys/fs/cgroup")
 
@@ -52,7 +54,21 @@ def processor_share(share: float) -> Iterator["Share"]:
         yield group
     finally:
         group.release()
-        folder.rmdir()
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a control group, which stays busy until the last process that was killed in it is gone."""
+    end = time.monotonic() + _LONGEST_END_SECONDS
+    while True:
+        try:
+            folder.rmdir()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class Share:
