@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.processes import MEGABYTE
@@ -18,6 +19,13 @@ DEFAULT = "as `sam build` makes it"
 BARE = "bare handler"
 FASTAPI = "FastAPI + Mangum alone"
 MCP_SDK = "FastAPI + Mangum + the MCP SDK"
+LEFT_OUT = (("DependenciesLayer/python", "pydantic", "v1"), ("McpFunction", "uvicorn", ""))
+"""What this build does not ship: where it would be, the package, and the part of it."""
+ENTER_WITH_INIT = """
+
+def enter_without_init(packages):
+    pass
+"""
 BARE_HANDLER = """
 def handler(event, context):
     return {"statusCode": 200, "body": "{}"}
@@ -55,9 +63,20 @@ def build(folder: Path) -> Path:
 
 
 def default_build(ours: Path) -> Path:
-    """Return a copy as SAM's own Python builder would leave it: no bytecode, every import at the top of its module."""
+    """Return a copy as SAM's own Python builder would leave it.
+
+    No bytecode, whole packages, entered as they are, and every import at the top of its module.
+    """
     target = ours.with_name("default")
     shutil.copytree(ours, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for part, package, below in LEFT_OUT:
+        found = find_spec(package)
+        assert found is not None
+        assert found.origin is not None
+        source = Path(found.origin).parent / below
+        shutil.copytree(source, target / part / package / below, ignore=shutil.ignore_patterns("__pycache__"))
+    with (target / "TaskchatLayer/python/taskchat/lazy_packages.py").open("a", encoding="utf-8") as file:
+        file.write(ENTER_WITH_INIT)
     for own in (*target.glob("*/functions"), target / "TaskchatLayer" / "python" / "taskchat"):
         for module in own.rglob("*.py"):
             import_early(module)
@@ -78,14 +97,17 @@ def import_early(module: Path) -> None:
         file.writelines(f"{line}\n" for line in late)
 
 
-def changed_chat(ours: Path, name: str, addition: str) -> BuiltFunction:
-    """Return the chat function of this build with lines added to its module, compiled."""
+def changed_chat(ours: Path, name: str, changes: Mapping[str, str]) -> BuiltFunction:
+    """Return the chat function of this build with lines of its module replaced by others, compiled."""
     known = built_function("ChatFunction", ours)
     package = ours.with_name(name)
     shutil.copytree(known.package, package)
     module = package / "functions" / "chat" / "app.py"
-    with module.open("a", encoding="utf-8") as file:
-        file.write(addition)
+    text = module.read_text(encoding="utf-8")
+    for line, other in changes.items():
+        assert line in text, line
+        text = text.replace(line, other)
+    module.write_text(text, encoding="utf-8")
     mode = ["--invalidation-mode", "unchecked-hash"]
     subprocess.run([sys.executable, "-m", "compileall", "-q", "-f", *mode, str(module)], check=True)
     return replace(known, package=package)

@@ -35,7 +35,6 @@ def migrate_database() -> None:
 
 def run(instances: int, seconds: float) -> Mapping[str, Any]:
     """Let each instance, once all are warm, carry one turn after another; return what each turn took, in seconds."""
-    chat.load_model()
     warm, go = os.pipe(), os.pipe()
     pipes: list[tuple[int, int]] = []
     while len(pipes) < instances:

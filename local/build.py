@@ -19,7 +19,13 @@ from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, install, interp
 
 PLATFORM = "x86_64-manylinux_2_28"
 """The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
-NOT_SHIPPED = ("bin", ".lock", "*/tests", "*.dist-info/RECORD", "*.dist-info/REQUESTED", "*.dist-info/INSTALLER")
+NOT_SHIPPED = (
+    *("bin", ".lock", "*/tests", "*.dist-info/RECORD", "*.dist-info/REQUESTED", "*.dist-info/INSTALLER"),
+    # Pydantic's old self: FastAPI imports it, where it is there, to tell its models from others.
+    "pydantic/v1",
+    # A server, where Lambda is one: the MCP SDK imports it, where it is there, to hear that it stops.
+    "uvicorn",
+)
 
 
 def build(part: str, artifacts: Path) -> None:

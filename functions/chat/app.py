@@ -1,15 +1,14 @@
 """POST /chat: a person's message in, the assistant's reply out."""
 
-from taskchat.cold_start import keep_all, late_import
+from taskchat.cold_start import keep_all
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from taskchat.agent import LateModel, Model
+from taskchat.agent.chat_completions import ChatCompletionsModel, Provider
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import database
 from taskchat.http import (
@@ -47,20 +46,14 @@ class ChatAnswer(BaseModel):
     tool_calls: Sequence[Mapping[str, Any]]
 
 
-@lru_cache(maxsize=1)
-def model() -> LateModel:
-    """Return this process's model, which keeps its connection to the provider."""
-    return LateModel(_load_model)
+def provider() -> Provider:
+    """Return the model's provider, as the settings name it."""
+    known = settings()
+    return Provider(known.resolve_openai_api_key(), known.openai_base_url, known.openai_model)
 
 
-def _load_model() -> Model:
-    # The SDK takes as long to import as all the rest.
-    with late_import():
-        from taskchat.agent.chat_completions import ChatCompletionsModel  # noqa: PLC0415
-
-    return ChatCompletionsModel(
-        api_key=settings().resolve_openai_api_key, base_url=settings().openai_base_url, model=settings().openai_model
-    )
+model = ChatCompletionsModel(provider)
+"""This process's model, which keeps its connection to the provider."""
 
 
 def chat() -> Chat:
@@ -68,7 +61,7 @@ def chat() -> Chat:
     known = settings()
     return Chat(
         database().transaction,
-        model(),
+        model,
         known.model_timeout_seconds,
         known.history_messages,
         known.history_tokens,
@@ -109,11 +102,6 @@ async def post_chat(
     )
 
 
-def load_model() -> None:
-    """Wait until the model's SDK is loaded, and keep no connection to the provider."""
-    model().close()
-
-
-around_snapshot(load_model)
+around_snapshot(model.close)
 handler = lambda_handler(app)
 keep_all()

@@ -35,8 +35,8 @@ def chat_handler(
 
     yield chat_app.handler
     database().dispose()
-    chat_app.model().close()
-    for kept in (database, chat_app.model, settings):
+    chat_app.model.close()
+    for kept in (database, settings):
         kept.cache_clear()
 
 

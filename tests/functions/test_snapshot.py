@@ -15,10 +15,11 @@ from sqlalchemy import text
 
 from functions.chat import app as chat_app
 from taskchat.database import Database, database
-from taskchat.settings import Settings
+from taskchat.settings import Settings, settings
 from taskchat.snapshot import around_snapshot
 from tests.support.fresh_process import result_of
 from tests.support.lambda_events import http_event, invoke
+from tests.support.scripted_model import ScriptedModel, says
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -29,7 +30,7 @@ def registered() -> Iterator[None]:
     hooks = (snapshot_restore_py.get_before_snapshot(), snapshot_restore_py.get_after_restore())
     for kept in hooks:
         kept.clear()
-    around_snapshot(chat_app.load_model)
+    around_snapshot(chat_app.model.close)
     yield
     for kept in hooks:
         kept.clear()
@@ -58,16 +59,33 @@ def test_a_snapshot_holds_no_connection_and_a_restore_opens_one(database_url: st
 
 @pytest.mark.usefixtures("registered", "chat_handler")
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_snapshot_holds_the_sdk_but_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_is_made_without_asking_for_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(Settings, "resolve_openai_api_key", lambda _: asked.append("key"))
     monkeypatch.setattr(Settings, "resolve_database_url", lambda _: asked.append("url"))
-    chat_app.model.cache_clear()
 
     run_before_snapshot()
 
-    assert chat_app.model.cache_info().currsize == 1
     assert asked == []
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_snapshot_holds_no_connection_to_the_provider_and_no_key_of_it(
+    chat_handler: Handler, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keys_sent() -> list[str]:
+        scripted_model.script(says("Hello."))
+        assert invoke(chat_handler, http_event("POST", "/chat", body={"message": "hello"})).status == 200
+        return [request.headers["authorization"] for request in scripted_model.requests]
+
+    assert keys_sent() == ["Bearer key"]
+    monkeypatch.setenv("OPENAI_API_KEY", "another key")
+    settings.cache_clear()
+    run_before_snapshot()
+    run_after_restore()
+
+    assert keys_sent() == ["Bearer key", "Bearer another key"]
 
 
 @pytest.mark.parametrize(

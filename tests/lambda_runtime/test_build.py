@@ -57,6 +57,11 @@ def test_what_the_runtime_brings_and_what_developers_use_is_not_shipped(build: P
     assert not shipped & {"boto3", "botocore", "pytest", "moto", "samcli", "tests", "local"}
 
 
+def test_what_a_library_only_imports_where_it_is_there_is_not_shipped(build: Path) -> None:
+    assert not (build / "DependenciesLayer/python/pydantic/v1").exists()
+    assert not (build / "McpFunction/uvicorn").exists()
+
+
 def test_each_function_ships_its_own_group_and_its_own_code(build: Path) -> None:
     assert (build / "ChatFunction/openai").is_dir()
     assert (build / "McpFunction/mcp").is_dir()

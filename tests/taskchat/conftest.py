@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from taskchat.agent.chat_completions import ChatCompletionsModel
+from taskchat.agent.chat_completions import ChatCompletionsModel, Provider
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import Database
 from tests.support.scripted_model import ScriptedModel
@@ -24,7 +24,7 @@ def scripted_model() -> Iterator[ScriptedModel]:
 @pytest.fixture
 def model(scripted_model: ScriptedModel) -> Iterator[ChatCompletionsModel]:
     """Return the model as the agent knows it, connected to the scripted one."""
-    model = ChatCompletionsModel(api_key=lambda: "key", base_url=scripted_model.base_url, model="scripted")
+    model = ChatCompletionsModel(lambda: Provider("key", scripted_model.base_url, "scripted"))
     yield model
     model.close()
 

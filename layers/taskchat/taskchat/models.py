@@ -139,7 +139,13 @@ def _now(*, changes: bool = False) -> Any:
     )
 
 
-class User(SQLModel, table=True):
+class _Record(SQLModel):
+    """What all tables share: Pydantic's validators are made when a first object is, and a function makes none."""
+
+    model_config = {"defer_build": True}
+
+
+class User(_Record, table=True):
     """A person; the id follows from the subject (`taskchat.principal`), so that knowing it costs no query."""
 
     __tablename__ = "users"
@@ -150,7 +156,7 @@ class User(SQLModel, table=True):
     created_at: datetime = _now()
 
 
-class Task(SQLModel, table=True):
+class Task(_Record, table=True):
     """Something that a person wants done."""
 
     __tablename__ = "tasks"
@@ -176,7 +182,7 @@ class Task(SQLModel, table=True):
     updated_at: datetime = _now(changes=True)
 
 
-class Conversation(SQLModel, table=True):
+class Conversation(_Record, table=True):
     """A thread of messages between one person and the assistant."""
 
     __tablename__ = "conversations"
@@ -194,7 +200,7 @@ class Conversation(SQLModel, table=True):
     updated_at: datetime = _now()
 
 
-class Turn(SQLModel, table=True):
+class Turn(_Record, table=True):
     """Everything between a person's message and the final reply.
 
     The id is made by the invocation, so that the row and its first message can be written together. A lease is
@@ -230,7 +236,7 @@ class Turn(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
-class Message(SQLModel, table=True):
+class Message(_Record, table=True):
     """One entry of the audit trail. Never updated, and deleted only with its conversation: a trigger sees to it."""
 
     __tablename__ = "messages"

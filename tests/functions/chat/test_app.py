@@ -1,7 +1,6 @@
 """POST /chat, from event to response."""
 
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +8,6 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from functions.chat import app as chat_app
-from taskchat.agent import Model
 from taskchat.database import database
 from taskchat.models import Conversation, Message, Task, Turn
 from tests.functions.conftest import Post
@@ -69,31 +66,6 @@ def test_the_same_key_replays_the_answer_without_the_model(post_chat: Post, scri
     assert second.headers["idempotent-replayed"] == "true"
     assert len(scripted_model.requests) == 2
     assert count(Task) == 1
-
-
-def test_a_replay_does_not_wait_until_the_model_is_loaded(
-    post_chat: Post, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scripted_model.script(says("Hello."))
-    key = {"idempotency-key": "key"}
-    post_chat({"message": "Hello"}, headers=key)
-    chat_app.model().close()
-    chat_app.model.cache_clear()
-    may_load, load, loaded = threading.Event(), chat_app._load_model, threading.Event()
-
-    def load_when_told() -> Model:
-        may_load.wait(10)
-        loaded.set()
-        return load()
-
-    monkeypatch.setattr(chat_app, "_load_model", load_when_told)
-
-    replayed = post_chat({"message": "Hello"}, headers=key)
-    was_loaded = loaded.is_set()
-    may_load.set()
-
-    assert replayed.headers["idempotent-replayed"] == "true"
-    assert not was_loaded
 
 
 def test_a_key_is_made_where_none_was_sent_and_returned_with_a_failure_too(

@@ -1,6 +1,5 @@
 """The agent: a model that works with tools until it has an answer."""
 
-from taskchat.agent.late import LateModel
 from taskchat.agent.loop import run
 from taskchat.agent.model import ChatMessage, Completion, Model
 from taskchat.agent.prompt import system_prompt
@@ -10,7 +9,6 @@ from taskchat.tools import call as call_tool
 __all__ = [
     "ChatMessage",
     "Completion",
-    "LateModel",
     "Model",
     "call_tool",
     "run",

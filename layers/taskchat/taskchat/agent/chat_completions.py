@@ -1,14 +1,16 @@
 """The model behind any provider that speaks the Chat Completions protocol, through the openai SDK."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
-import openai
-from openai import DefaultHttpxClient, OpenAI, Stream
+from openai import APIConnectionError, APITimeoutError, DefaultHttpxClient, OpenAI, omit
 
 from taskchat.agent.model import ChatMessage, Completion
 from taskchat.agent.reply import FaultyReplyError, read_reply
@@ -18,6 +20,8 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 LONGEST_REPLY_BYTES = 1_000_000
 DEFAULT_RETRY_AFTER_SECONDS = 5
 LONGEST_RETRY_AFTER_SECONDS = 3_600
+# Read once, at import, where nobody waits; httpx2 imports with it what it would import with the first client.
+_CERTIFICATES = httpx2.create_ssl_context()
 
 
 class _PassingFaultError(Exception):
@@ -33,14 +37,21 @@ class _StatusError(Exception):
         self.retry_after = response.headers.get("retry-after", "")
 
 
-class ChatCompletionsModel:
-    """A provider's model. `api_key` is asked for at the first call, and again after a key was refused."""
+@dataclass(frozen=True)
+class Provider:
+    """Where a model is, which one it is, and the key to it; without a `base_url` it is OpenAI's."""
 
-    def __init__(self, *, api_key: Callable[[], str], base_url: str | None, model: str) -> None:
-        self._api_key = api_key
-        self._base_url = base_url
-        self._model = model
-        self._client: OpenAI | None = None
+    api_key: str
+    base_url: str | None
+    model: str
+
+
+class ChatCompletionsModel:
+    """A provider's model. The `provider` is asked for at the first call, and again after its key was refused."""
+
+    def __init__(self, provider: Callable[[], Provider]) -> None:
+        self._provider = provider
+        self._connected: _ConnectedModel | None = None
         self._workers: ThreadPoolExecutor | None = None
 
     def complete(
@@ -58,9 +69,9 @@ class ChatCompletionsModel:
 
     def close(self) -> None:
         """Close the kept connection, and leave a thread that still waits to itself; the next call makes new ones."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
         if self._workers is not None:
             self._workers.shutdown(wait=False)
             self._workers = None
@@ -68,9 +79,9 @@ class ChatCompletionsModel:
     def _ask(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], end: float) -> Completion:
         try:
             return read_reply(self._body(messages, tools, end), tools_offered=bool(tools))
-        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
+        except (APITimeoutError, httpx2.TimeoutException) as error:
             raise _too_slow() from error
-        except (openai.APIConnectionError, httpx2.HTTPError) as error:
+        except (APIConnectionError, httpx2.HTTPError) as error:
             raise _PassingFaultError("it cannot be reached") from error
         except _StatusError as error:
             raise self._fault_of(error) from error
@@ -100,22 +111,45 @@ class ChatCompletionsModel:
             raise _too_slow() from error
 
     def _download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
+        if self._connected is None:
+            self._connected = _ConnectedModel(self._provider())
+        return self._connected.download(messages, tools, seconds)
+
+
+class _ConnectedModel:
+    """A model with a kept connection to its provider."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._model = provider.model
+        self._client = OpenAI(
+            api_key=provider.api_key, base_url=provider.base_url, max_retries=0, http_client=_http_client()
+        )
+        # A provider need not know on what machine this is, and seven headers fewer are checked and sent.
+        self._headers = dict.fromkeys(self._client.platform_headers(), omit)
+        # Joined once: for a path the SDK does it at each call.
+        self._url = f"{self._client.base_url}chat/completions"
+
+    def download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
         """Return the raw answer: the SDK would neither bound its size nor check its shape."""
         said: dict[str, Any] = {"model": self._model, "messages": list(messages)}
+        if tools:
+            said["tools"] = list(tools)
         # Not `chat.completions.create`: it walks through what it is given, looking for values to convert, and there are
         # none in what is JSON already; and its module, with all that it knows, takes long to import.
-        asked = self._connected().post(
-            "/chat/completions",
-            body=said | ({"tools": list(tools)} if tools else {}),
-            cast_to=object,
+        asked = self._client.post(
+            self._url,
+            content=json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(),
+            cast_to=httpx2.Response,
             stream=True,
-            stream_cls=Stream[object],
-            options={"timeout": httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS))},
+            options={
+                "headers": self._headers,
+                "timeout": httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS)),
+            },
         )
         end = time.monotonic() + seconds
         body = bytearray()
-        with asked as answer:
-            for chunk in answer.response.iter_bytes():
+        with closing(asked):
+            for chunk in asked.iter_bytes():
                 body += chunk
                 if time.monotonic() > end:
                     raise _too_slow()
@@ -123,17 +157,16 @@ class ChatCompletionsModel:
                     raise FaultyReplyError("its answer is too long")
         return bytes(body)
 
-    def _connected(self) -> OpenAI:
-        if self._client is None:
-            transport = DefaultHttpxClient(follow_redirects=False, event_hooks={"response": [_check_status]})
-            self._client = OpenAI(
-                api_key=self._api_key(), base_url=self._base_url, max_retries=0, http_client=transport
-            )
-        return self._client
+    def close(self) -> None:
+        self._client.close()
 
 
 def _too_slow() -> TurnInterruptedError:
     return TurnInterruptedError("The model did not answer in time; send the request again.", retry_after_seconds=1)
+
+
+def _http_client() -> httpx2.Client:
+    return DefaultHttpxClient(verify=_CERTIFICATES, follow_redirects=False, event_hooks={"response": [_check_status]})
 
 
 def _check_status(response: httpx2.Response) -> None:

@@ -35,7 +35,3 @@ class Model(Protocol):
             TurnInterruptedError: no answer came in time.
         """
         ...
-
-    def close(self) -> None:
-        """Close what is kept open; the next call opens it again."""
-        ...
