@@ -95,20 +95,22 @@ async def get_conversations(
 ) -> Page[ConversationRecord]:
     """List conversations, the newest activity first."""
     return database().transaction(
-        lambda session: conversations.list_page(session, principal.user_id, limit=query.limit, cursor=query.cursor)
+        lambda connection: conversations.list_page(
+            connection, principal.user_id, limit=query.limit, cursor=query.cursor
+        )
     )
 
 
 @app.delete("/conversations", status_code=204)
 async def delete_conversations(*, principal: PrincipalDep) -> None:
     """Delete all conversations, with everything in them."""
-    database().transaction(lambda session: conversations.delete_all(session, principal.user_id))
+    database().transaction(lambda connection: conversations.delete_all(connection, principal.user_id))
 
 
 @app.get("/conversations/{id}", response_model=ConversationItem)
 async def get_conversation(*, conversation_id: ConversationId, principal: PrincipalDep) -> ConversationRecord:
     """Return one conversation."""
-    return database().transaction(lambda session: conversations.get(session, principal.user_id, conversation_id))
+    return database().transaction(lambda connection: conversations.get(connection, principal.user_id, conversation_id))
 
 
 @app.get("/conversations/{id}/messages", response_model=MessagePage)
@@ -117,8 +119,8 @@ async def get_messages(
 ) -> Page[MessageRecord]:
     """List messages, the newest page first, the oldest message first inside a page."""
     return database().transaction(
-        lambda session: conversations.messages_page(
-            session, principal.user_id, conversation_id, limit=query.limit, cursor=query.cursor
+        lambda connection: conversations.messages_page(
+            connection, principal.user_id, conversation_id, limit=query.limit, cursor=query.cursor
         )
     )
 
@@ -129,14 +131,14 @@ async def patch_conversation(
 ) -> ConversationRecord:
     """Rename a conversation."""
     return database().transaction(
-        lambda session: conversations.rename(session, principal.user_id, conversation_id, body.title)
+        lambda connection: conversations.rename(connection, principal.user_id, conversation_id, body.title)
     )
 
 
 @app.delete("/conversations/{id}", status_code=204)
 async def delete_conversation(*, conversation_id: ConversationId, principal: PrincipalDep) -> None:
     """Delete a conversation, with everything in it."""
-    database().transaction(lambda session: conversations.delete(session, principal.user_id, conversation_id))
+    database().transaction(lambda connection: conversations.delete(connection, principal.user_id, conversation_id))
 
 
 around_snapshot()

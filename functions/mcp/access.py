@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, event
 
 from taskchat import calls, turns
 from taskchat.calls import Client
@@ -32,16 +31,16 @@ class Access:
     seconds_left: Callable[[], float]
     deadline_seconds: float
 
-    def transaction(self, work: Callable[[Session], Result]) -> Result:
+    def transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Run work in one transaction that is given up, undone, before the request runs out of time.
 
         Raises:
             DatabaseUnavailableError: the next statement might not come to its end.
         """
 
-        def bounded(session: Session) -> Result:
-            event.listen(session, "do_orm_execute", self._check_time)
-            return work(session)
+        def bounded(connection: Connection) -> Result:
+            event.listen(connection, "before_cursor_execute", self._check_time)
+            return work(connection)
 
         return self.database_transaction(bounded)
 
@@ -50,7 +49,7 @@ class Access:
         caller = Client(self.person.user_id, self.person.subject, self.person.email, client)
         return calls.run(self.transaction, caller, tool, json.dumps(arguments), TIME_ZONE)
 
-    def _check_time(self, _statement: object) -> None:
+    def _check_time(self, *_statement: object) -> None:
         if self.seconds_left() < self.deadline_seconds + ANSWER_SECONDS:
             raise DatabaseUnavailableError(
                 "This took too long and was given up; nothing has changed.", retry_after_seconds=1

@@ -47,11 +47,11 @@ class Completions:
         """Return the newest ids, and whether there are no others."""
         user_id = self.access.person.user_id
         if template == TASK_TEMPLATE:
-            found = self.access.transaction(lambda session: tasks.find(session, user_id, limit=LARGEST_LIST))
+            found = self.access.transaction(lambda connection: tasks.find(connection, user_id, limit=LARGEST_LIST))
             return [task.id for task in found.tasks], not found.more
         if template == CONVERSATION_TEMPLATE:
             page = self.access.transaction(
-                lambda session: conversations.list_page(session, user_id, limit=LARGEST_LIST)
+                lambda connection: conversations.list_page(connection, user_id, limit=LARGEST_LIST)
             )
             return [conversation.id for conversation in page.items], page.next_cursor is None
         raise MCPError(INVALID_PARAMS, "There is no resource template of this form.")

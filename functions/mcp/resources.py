@@ -125,21 +125,23 @@ class Resources:
 
     def _tasks(self, status: Status) -> str:
         user_id = self.access.person.user_id
-        page = self.access.transaction(lambda session: tasks.find(session, user_id, status=status, limit=LARGEST_LIST))
+        page = self.access.transaction(
+            lambda connection: tasks.find(connection, user_id, status=status, limit=LARGEST_LIST)
+        )
         listed = [TaskSummary.model_validate(task) for task in page.tasks]
         return _text(TaskList(tasks=listed, count=len(listed), more=page.more))
 
     def _task(self, task_id: int) -> str:
         user_id = self.access.person.user_id
-        task = self.access.transaction(lambda session: tasks.get(session, user_id, task_id))
+        task = self.access.transaction(lambda connection: tasks.get(connection, user_id, task_id))
         return _text(TaskDetails.model_validate(task))
 
     def _conversation(self, conversation_id: int) -> str:
         user_id = self.access.person.user_id
         conversation, page = self.access.transaction(
-            lambda session: (
-                conversations.get(session, user_id, conversation_id),
-                conversations.messages_page(session, user_id, conversation_id, limit=LARGEST_TRANSCRIPT),
+            lambda connection: (
+                conversations.get(connection, user_id, conversation_id),
+                conversations.messages_page(connection, user_id, conversation_id, limit=LARGEST_TRANSCRIPT),
             )
         )
         return transcript(conversation, page)

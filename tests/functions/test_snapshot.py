@@ -37,7 +37,9 @@ def registered() -> Iterator[None]:
 
 
 def session_of_the_server(database: Database) -> int:
-    return int(database.transaction(lambda session: session.execute(text("SELECT pg_backend_pid()")).scalar_one()))
+    return int(
+        database.transaction(lambda connection: connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+    )
 
 
 @pytest.mark.usefixtures("registered", "chat_handler")
@@ -48,9 +50,9 @@ def test_a_snapshot_holds_no_connection_and_a_restore_opens_one(database_url: st
     run_before_snapshot()
     watcher = Database(lambda: database_url)
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    during = watcher.transaction(lambda session: session.execute(text(others)).scalar_one())
+    during = watcher.transaction(lambda connection: connection.execute(text(others)).scalar_one())
     run_after_restore()
-    after = watcher.transaction(lambda session: session.execute(text(others)).scalar_one())
+    after = watcher.transaction(lambda connection: connection.execute(text(others)).scalar_one())
     watcher.dispose()
 
     assert (during, after) == (0, 1)

@@ -3,41 +3,42 @@
 import uuid
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Turn, TurnStatus, User, utc_now
 
 USER = uuid.UUID(int=1)
+TURN = uuid.UUID(int=2)
 
 
 @pytest.fixture
 def conversation(database: Database) -> int:
     """Return a conversation with one finished turn and its two messages."""
 
-    def write(session: Session) -> int:
-        session.add(User(id=USER, subject="issuer|ann"))
-        session.flush()
-        conversation = Conversation(user_id=USER)
-        session.add(conversation)
-        session.flush()
-        turn = Turn(
+    def write(connection: Connection) -> int:
+        connection.execute(insert(User).values(id=USER, subject="issuer|ann"))
+        conversation_id = connection.execute(
+            insert(Conversation).values(user_id=USER).returning(col(Conversation.id))
+        ).scalar_one()
+        turn = insert(Turn).values(
+            id=TURN,
             user_id=USER,
-            conversation_id=conversation.id,
+            conversation_id=conversation_id,
             idempotency_key="key",
             request_hash="0" * 64,
             status=TurnStatus.FINISHED,
             attempt=1,
-            lease_expires_at=session.execute(select(utc_now())).scalar_one(),
+            lease_expires_at=utc_now(),
         )
-        session.add(turn)
-        session.flush()
+        connection.execute(turn)
         for role in (Role.USER, Role.ASSISTANT):
-            session.add(Message(conversation_id=conversation.id, turn_id=turn.id, role=role, content="text"))
-        return conversation.id
+            connection.execute(
+                insert(Message).values(conversation_id=conversation_id, turn_id=TURN, role=role, content="text")
+            )
+        return conversation_id
 
     return database.transaction(write)
 
@@ -50,11 +51,13 @@ def messages(conversation: int) -> int:
 
 
 def execute(database: Database, statement: str) -> None:
-    database.transaction(lambda session: session.execute(text(statement)))
+    database.transaction(lambda connection: connection.execute(text(statement)))
 
 
 def count(database: Database, table: type[Message | Turn | Conversation] = Message) -> int:
-    return database.transaction(lambda session: session.execute(select(func.count()).select_from(table)).scalar_one())
+    return database.transaction(
+        lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,9 @@ def test_a_message_is_neither_changed_nor_deleted(database: Database, messages: 
     with pytest.raises(IntegrityError, match="messages are append-only"):
         execute(database, statement)
 
-    unchanged = database.transaction(lambda session: session.execute(select(col(Message.content))).scalars().all())
+    unchanged = database.transaction(
+        lambda connection: connection.execute(select(col(Message.content))).scalars().all()
+    )
     assert unchanged == ["text"] * messages
 
 
@@ -151,9 +156,9 @@ def test_a_message_is_not_replaced(database: Database, messages: int) -> None:
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_the_trigger_finds_its_tables_whatever_the_search_path(database: Database, messages: int) -> None:
-    def delete(session: Session) -> None:
-        session.execute(text("SET LOCAL search_path = ''"))
-        session.execute(text("DELETE FROM public.conversations"))
+    def delete(connection: Connection) -> None:
+        connection.execute(text("SET LOCAL search_path = ''"))
+        connection.execute(text("DELETE FROM public.conversations"))
 
     assert count(database) == messages
 

@@ -11,7 +11,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Inspector, inspect, select, text
-from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel, col
 
@@ -154,14 +153,14 @@ def test_the_migrations_make_what_the_models_would_make(database_url: str, empty
 
 
 def test_the_server_fills_in_its_own_clock_in_utc(database: Database) -> None:
-    def write(session: Session) -> list[datetime]:
-        session.execute(
+    def write(connection: Connection) -> list[datetime]:
+        connection.execute(
             text("INSERT INTO users (id, subject) VALUES ('00000000000000000000000000000001', 'ann')"),
         )
-        session.execute(text("INSERT INTO conversations (user_id) SELECT id FROM users"))
-        session.execute(text("INSERT INTO tasks (user_id, title) SELECT id, 'title' FROM users"))
+        connection.execute(text("INSERT INTO conversations (user_id) SELECT id FROM users"))
+        connection.execute(text("INSERT INTO tasks (user_id, title) SELECT id, 'title' FROM users"))
         instants = (User.created_at, Conversation.created_at, Conversation.updated_at, Task.created_at, Task.updated_at)
-        return [session.execute(select(col(instant))).scalar_one() for instant in instants]
+        return [connection.execute(select(col(instant))).scalar_one() for instant in instants]
 
     # SQLite cuts to milliseconds.
     before = datetime.now(UTC) - timedelta(milliseconds=1)
@@ -171,10 +170,10 @@ def test_the_server_fills_in_its_own_clock_in_utc(database: Database) -> None:
 
 
 def test_a_task_without_more_than_a_title_is_open_and_of_normal_priority(database: Database) -> None:
-    def write(session: Session) -> tuple[Priority, bool]:
-        session.execute(text("INSERT INTO users (id, subject) VALUES ('00000000000000000000000000000001', 'ann')"))
-        session.execute(text("INSERT INTO tasks (user_id, title) SELECT id, 'title' FROM users"))
-        task = session.execute(select(Task)).scalar_one()
+    def write(connection: Connection) -> tuple[Priority, bool]:
+        connection.execute(text("INSERT INTO users (id, subject) VALUES ('00000000000000000000000000000001', 'ann')"))
+        connection.execute(text("INSERT INTO tasks (user_id, title) SELECT id, 'title' FROM users"))
+        task = connection.execute(select(Task)).one()
         return task.priority, task.completed
 
     assert database.transaction(write) == (Priority.NORMAL, False)

@@ -13,4 +13,4 @@ def let_every_lease_run_out(database: Database) -> None:
     """Make every running turn one whose lease ran out a second ago."""
     past = datetime.now(UTC) - timedelta(seconds=1)
     running = update(Turn).where(col(Turn.status) == TurnStatus.RUNNING).values(lease_expires_at=past)
-    database.transaction(lambda session: session.execute(running))
+    database.transaction(lambda connection: connection.execute(running))

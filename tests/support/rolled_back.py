@@ -1,4 +1,4 @@
-"""A session whose work is rolled back after each test: those tests share one database, and are fast.
+"""A connection whose work is rolled back after each test: those tests share one database, and are fast.
 
 A module or a conftest takes the fixtures up by naming both.
 """
@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from sqlalchemy import URL, insert
-from sqlalchemy.orm import Session
+from sqlalchemy import URL, Connection, insert
 
 from taskchat.database import Database
 from taskchat.models import User
@@ -37,13 +36,13 @@ def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture
-def session(shared_database: Database) -> Iterator[Session]:
-    """Return a session in which Ann and Bob are signed up."""
-    with Session(shared_database.engine()) as session:
-        sign_up(session)
-        yield session
+def connection(shared_database: Database) -> Iterator[Connection]:
+    """Return a connection in which Ann and Bob are signed up."""
+    with shared_database.engine().connect() as connection:
+        sign_up(connection)
+        yield connection
 
 
-def sign_up(session: Session) -> None:
+def sign_up(connection: Connection) -> None:
     """Make Ann and Bob known."""
-    session.execute(insert(User), [{"id": user, "subject": str(user)} for user in (ANN, BOB)])
+    connection.execute(insert(User), [{"id": user, "subject": str(user)} for user in (ANN, BOB)])

@@ -10,8 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, select
 from sqlmodel import col
 
 from taskchat import calls, conversations, turns
@@ -34,7 +33,7 @@ def create(database: Database, title: str = "Buy milk", client: Client = CLIENT)
 
 def rows(database: Database, *columns: Any) -> list[tuple[Any, ...]]:
     statement = select(*columns).order_by(columns[0])
-    return database.transaction(lambda session: [tuple(row) for row in session.execute(statement)])
+    return database.transaction(lambda connection: [tuple(row) for row in connection.execute(statement)])
 
 
 def test_a_change_leaves_the_tool_call_in_a_conversation_of_the_clients_name(database: Database) -> None:
@@ -66,7 +65,7 @@ def test_two_people_with_the_same_client_have_a_conversation_each(database: Data
 
 def test_a_renamed_conversation_stays_the_clients_own(database: Database) -> None:
     create(database)
-    database.transaction(lambda session: conversations.rename(session, CLIENT.user_id, 1, "My editor"))
+    database.transaction(lambda connection: conversations.rename(connection, CLIENT.user_id, 1, "My editor"))
     create(database)
 
     assert rows(database, col(Conversation.title)) == [("My editor",)]
@@ -74,7 +73,7 @@ def test_a_renamed_conversation_stays_the_clients_own(database: Database) -> Non
 
 def test_a_deleted_conversation_is_made_anew(database: Database) -> None:
     create(database)
-    database.transaction(lambda session: conversations.delete_all(session, CLIENT.user_id))
+    database.transaction(lambda connection: conversations.delete_all(connection, CLIENT.user_id))
     create(database)
 
     assert len(rows(database, col(Conversation.id))) == 1
@@ -98,7 +97,7 @@ def test_what_changes_nothing_leaves_nothing(database: Database, tool: str, argu
 
 
 def test_a_commit_whose_answer_is_lost_is_not_done_again(database: Database) -> None:
-    def losing_an_answer(work: Callable[[Session], Any]) -> Any:
+    def losing_an_answer(work: Callable[[Connection], Any]) -> Any:
         database.transaction(work)
         return database.transaction(work)
 
@@ -161,21 +160,25 @@ def test_first_calls_at_once_share_one_conversation_and_lose_nothing(database_ur
         each.dispose()
 
 
-def window(session: Session, lease: turns.Lease) -> list[WindowMessage]:
+def window(connection: Connection, lease: turns.Lease) -> list[WindowMessage]:
     return conversations.load_window(
-        session, CLIENT.user_id, lease.conversation_id, messages=50, tokens=8000, before_turn=lease.turn_id
+        connection, CLIENT.user_id, lease.conversation_id, messages=50, tokens=8000, before_turn=lease.turn_id
     )
 
 
 def test_the_person_can_go_on_talking_in_the_clients_conversation(database: Database) -> None:
     create(database)
     request = turns.TurnRequest(uuid.uuid4(), CLIENT.user_id, "issuer ann", None, "key", "hash", 1, "And bread?")
-    lease, before = database.transaction(lambda session: turns.begin(session, request, turns.lease_end(30), window))
+    lease, before = database.transaction(
+        lambda connection: turns.begin(connection, request, turns.lease_end(30), window)
+    )
     create(database, "Meanwhile")
     extended = lease.extended(30)
-    database.transaction(lambda session: turns.finish(session, lease, extended, content="Sure.", usage=turns.Usage()))
+    database.transaction(
+        lambda connection: turns.finish(connection, lease, extended, content="Sure.", usage=turns.Usage())
+    )
 
-    whole = database.transaction(lambda session: window(session, replace(lease, turn_id=uuid.uuid4())))
+    whole = database.transaction(lambda connection: window(connection, replace(lease, turn_id=uuid.uuid4())))
     assert [message.content for message in before] == ["Claude Code called create_task.", ""]
     assert [message.content for message in whole if message.content] == [
         "Claude Code called create_task.",

@@ -34,7 +34,7 @@ def plenty() -> float:
 
 
 def read(database: Database, column: Any) -> list[Any]:
-    return list(database.transaction(lambda session: session.execute(select(column)).scalars().all()))
+    return list(database.transaction(lambda connection: connection.execute(select(column)).scalars().all()))
 
 
 @pytest.fixture
@@ -138,7 +138,9 @@ def test_an_invocation_that_wakes_up_after_another_took_over_writes_nothing(
     other_database.dispose()
     assert read(database, col(Task.title)) == ["Milk"]
     assert Counter(read(database, col(Message.role))) == {Role.USER: 1, Role.ASSISTANT: 2}
-    assert database.transaction(lambda session: session.execute(select(col(Turn.status), col(Turn.attempt))).one()) == (
+    assert database.transaction(
+        lambda connection: connection.execute(select(col(Turn.status), col(Turn.attempt))).one()
+    ) == (
         TurnStatus.FINISHED,
         2,
     )
@@ -211,7 +213,7 @@ def test_a_conversation_deleted_in_the_middle_of_a_turn_stays_deleted(
 
     def delete_meanwhile(_request: ReceivedRequest) -> Answer:
         conversations = Message.metadata.tables["conversations"]
-        other_database.transaction(lambda session: session.execute(conversations.delete()))
+        other_database.transaction(lambda connection: connection.execute(conversations.delete()))
         return MILK
 
     scripted_model.script(delete_meanwhile)
@@ -228,7 +230,10 @@ def test_people_racing_to_be_created_each_become_one_user(
     outcomes = race(processes, [request_of(f"key {number}", "Hello") for number in range(RACERS)])
     assert [type(outcome) for outcome in outcomes] == [ChatReply] * RACERS
     users = Message.metadata.tables["users"]
-    assert database.transaction(lambda session: session.execute(select(func.count()).select_from(users)).scalar()) == 1
+    assert (
+        database.transaction(lambda connection: connection.execute(select(func.count()).select_from(users)).scalar())
+        == 1
+    )
 
 
 def test_no_connection_is_held_while_the_model_thinks(

@@ -81,7 +81,7 @@ def over_a_stale_turn(chat: Chat, database: Database, _behaviour: Behaviour) -> 
     with pytest.raises(ModelFailedError):
         chat.answer(request_of("stale", "Stale", opening.conversation_id), plenty)
     stale = update(Turn).where(col(Turn.idempotency_key) == "stale").values(status=TurnStatus.RUNNING)
-    database.transaction(lambda session: session.execute(stale))
+    database.transaction(lambda connection: connection.execute(stale))
     let_every_lease_run_out(database)
     return request_of(conversation_id=opening.conversation_id)
 
@@ -123,12 +123,12 @@ def answer_until_done(database: Database, chat: Chat, request: ChatRequest) -> C
 def assert_exactly_once(database: Database, reply: ChatReply) -> None:
     """Everything stands once: the tasks, the message, each step, the reply, and all of it in the audit trail."""
 
-    def read(session: Any) -> Any:
-        tasks = session.execute(select(col(Task.title)).order_by(col(Task.id))).scalars().all()
-        turn = session.execute(select(Turn).where(col(Turn.idempotency_key) == "key")).scalar_one()
-        messages = session.execute(select(Message).order_by(col(Message.id))).scalars().all()
-        others = session.execute(select(col(Turn.status)).where(col(Turn.id) != turn.id)).scalars().all()
-        conversations = session.execute(select(func.count()).select_from(Conversation)).scalar_one()
+    def read(connection: Any) -> Any:
+        tasks = connection.execute(select(col(Task.title)).order_by(col(Task.id))).scalars().all()
+        turn = connection.execute(select(Turn).where(col(Turn.idempotency_key) == "key")).one()
+        messages = connection.execute(select(Message).order_by(col(Message.id))).all()
+        others = connection.execute(select(col(Turn.status)).where(col(Turn.id) != turn.id)).scalars().all()
+        conversations = connection.execute(select(func.count()).select_from(Conversation)).scalar_one()
         return tasks, turn, messages, others, conversations
 
     tasks, turn, messages, others, conversations = database.transaction(read)
@@ -153,7 +153,7 @@ def assert_exactly_once(database: Database, reply: ChatReply) -> None:
 def forget_everything(database: Database) -> None:
     """Empty the tables, through the only way out that messages have."""
     for table in (Conversation.metadata.tables[name] for name in ("conversations", "tasks")):
-        database.transaction(lambda session, table=table: session.execute(table.delete()))  # type: ignore[misc]
+        database.transaction(lambda connection, table=table: connection.execute(table.delete()))  # type: ignore[misc]
 
 
 @pytest.fixture

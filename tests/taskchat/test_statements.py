@@ -3,9 +3,8 @@
 import uuid
 
 import pytest
-from sqlalchemy import ColumnElement, exists, insert, literal, select, text
+from sqlalchemy import ColumnElement, Connection, exists, insert, literal, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from taskchat.database import Database
@@ -34,31 +33,31 @@ def begin_the_first_conversation(user_id: ColumnElement[uuid.UUID]) -> Returning
 WELCOME = Together(sign_up, begin_the_first_conversation)
 
 
-def titles(session: Session) -> list[str | None]:
-    return list(session.execute(select(_conversations.c.title)).scalars())
+def titles(connection: Connection) -> list[str | None]:
+    return list(connection.execute(select(_conversations.c.title)).scalars())
 
 
 def test_a_write_uses_the_id_of_the_one_before(database: Database) -> None:
     user_id, conversation_id = database.transaction(
-        lambda session: WELCOME.run(session, values(user_id=ANN, title="Welcome"))
+        lambda connection: WELCOME.run(connection, values(user_id=ANN, title="Welcome"))
     )
     owner = select(_conversations.c.user_id).where(_conversations.c.id == conversation_id)
     assert user_id == ANN
-    assert database.transaction(lambda session: session.execute(owner).scalar()) == ANN
+    assert database.transaction(lambda connection: connection.execute(owner).scalar()) == ANN
 
 
 def test_a_write_that_leans_on_one_that_met_no_row_writes_nothing(database: Database) -> None:
-    database.transaction(lambda session: WELCOME.run(session, values(user_id=ANN, title="Welcome")))
-    ids = database.transaction(lambda session: WELCOME.run(session, values(user_id=ANN, title="Again")))
+    database.transaction(lambda connection: WELCOME.run(connection, values(user_id=ANN, title="Welcome")))
+    ids = database.transaction(lambda connection: WELCOME.run(connection, values(user_id=ANN, title="Again")))
     assert list(ids) == [None, None]
     assert database.transaction(titles) == ["Welcome"]
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_a_statement_that_is_the_whole_transaction_is_committed_with_it(database: Database) -> None:
-    def work(session: Session) -> bool:
-        WELCOME.run(session, values(user_id=ANN, title="Welcome"), whole_transaction=True)
-        return is_idle(session.connection().connection.dbapi_connection)
+    def work(connection: Connection) -> bool:
+        WELCOME.run(connection, values(user_id=ANN, title="Welcome"), whole_transaction=True)
+        return is_idle(connection.connection.dbapi_connection)
 
     assert database.transaction(work)
     assert database.transaction(titles) == ["Welcome"]
@@ -66,10 +65,10 @@ def test_a_statement_that_is_the_whole_transaction_is_committed_with_it(database
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_after_the_statement_of_a_whole_transaction_nothing_more_can_be_written(database: Database) -> None:
-    def work(session: Session) -> None:
-        WELCOME.run(session, values(user_id=ANN, title="Welcome"), whole_transaction=True)
-        assert titles(session) == ["Welcome"]
-        WELCOME.run(session, values(user_id=BOB, title="Welcome too"))
+    def work(connection: Connection) -> None:
+        WELCOME.run(connection, values(user_id=ANN, title="Welcome"), whole_transaction=True)
+        assert titles(connection) == ["Welcome"]
+        WELCOME.run(connection, values(user_id=BOB, title="Welcome too"))
 
     with pytest.raises(DBAPIError, match="over"):
         database.transaction(work)
@@ -78,9 +77,9 @@ def test_after_the_statement_of_a_whole_transaction_nothing_more_can_be_written(
 
 @pytest.mark.parametrize("first", ["SELECT 1", "SAVEPOINT first"])
 def test_within_a_transaction_that_has_begun_it_is_a_part_of_that_one(database: Database, first: str) -> None:
-    def work(session: Session) -> None:
-        session.execute(text(first))
-        WELCOME.run(session, values(user_id=ANN, title="Welcome"), whole_transaction=True)
+    def work(connection: Connection) -> None:
+        connection.execute(text(first))
+        WELCOME.run(connection, values(user_id=ANN, title="Welcome"), whole_transaction=True)
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -89,18 +88,18 @@ def test_within_a_transaction_that_has_begun_it_is_a_part_of_that_one(database: 
 
 
 def test_what_goes_with_the_next_statement_is_seen_by_it(database: Database) -> None:
-    def work(session: Session) -> list[str | None]:
-        WELCOME.run_with_next(session, values(user_id=ANN, title="Welcome"))
-        return titles(session)
+    def work(connection: Connection) -> list[str | None]:
+        WELCOME.run_with_next(connection, values(user_id=ANN, title="Welcome"))
+        return titles(connection)
 
     assert database.transaction(work) == ["Welcome"]
     assert database.transaction(titles) == ["Welcome"]
 
 
 def test_what_goes_with_a_next_statement_that_fails_is_gone_with_it(database: Database) -> None:
-    def work(session: Session) -> None:
-        WELCOME.run_with_next(session, values(user_id=ANN, title="Welcome"))
-        session.execute(text("SELECT * FROM nowhere"))
+    def work(connection: Connection) -> None:
+        WELCOME.run_with_next(connection, values(user_id=ANN, title="Welcome"))
+        connection.execute(text("SELECT * FROM nowhere"))
 
     with pytest.raises(DBAPIError):
         database.transaction(work)
@@ -108,13 +107,15 @@ def test_what_goes_with_a_next_statement_that_fails_is_gone_with_it(database: Da
 
 
 def test_what_goes_with_the_next_statement_is_written_though_there_is_none(database: Database) -> None:
-    database.transaction(lambda session: WELCOME.run_with_next(session, values(user_id=ANN, title="100 % welcome")))
+    database.transaction(
+        lambda connection: WELCOME.run_with_next(connection, values(user_id=ANN, title="100 % welcome"))
+    )
     assert database.transaction(titles) == ["100 % welcome"]
 
 
 def test_what_went_before_in_a_transaction_that_raises_is_not_written_by_the_next(database: Database) -> None:
-    def work(session: Session) -> None:
-        WELCOME.run_with_next(session, values(user_id=ANN, title="Welcome"))
+    def work(connection: Connection) -> None:
+        WELCOME.run_with_next(connection, values(user_id=ANN, title="Welcome"))
         raise LookupError
 
     with pytest.raises(LookupError):

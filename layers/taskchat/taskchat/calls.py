@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from taskchat import turns
@@ -55,7 +54,7 @@ def run(transaction: turns.Transaction, client: Client, tool: str, arguments: st
     request = ToolRequest(id=str(uuid.uuid4()), tool=tool, arguments=arguments)
     known = TOOLS.get(tool)
     if known is None or known.annotations["readOnlyHint"]:
-        return transaction(lambda session: call(session, request, user_id=client.user_id, time_zone=time_zone))
+        return transaction(lambda connection: call(connection, request, user_id=client.user_id, time_zone=time_zone))
     change = _Change(client, known, request, time_zone)
     for _ in range(RECORD_TRIES):
         try:
@@ -75,30 +74,30 @@ class _Change:
     request: ToolRequest
     time_zone: ZoneInfo
 
-    def make(self, session: Session) -> ToolCall:
+    def make(self, connection: Connection) -> ToolCall:
         """Do the transaction's work; done again after a commit whose answer got lost, it finds what it recorded."""
         turn_id = uuid.UUID(self.request.id)
-        found = session.execute(
+        found = connection.execute(
             select(col(Turn.id), col(Turn.conversation_id)).where(
                 col(Turn.user_id) == self.client.user_id,
                 col(Turn.idempotency_key).in_([self._first_key, self.request.id]),
             )
         ).all()
         if turn_id in {row.id for row in found}:
-            return self._recorded(session, turn_id)
+            return self._recorded(connection, turn_id)
         if found:
             conversation_id, key = int(found[0].conversation_id), self.request.id
         else:
             client = self.client
             conversation_id = turns.open_conversation(
-                session, client.user_id, client.subject, client.email, client.name
+                connection, client.user_id, client.subject, client.email, client.name
             )
             key = self._first_key
-        self._insert_turn(session, turn_id, conversation_id, key)
-        record = call(session, self.request, user_id=self.client.user_id, time_zone=self.time_zone)
+        self._insert_turn(connection, turn_id, conversation_id, key)
+        record = call(connection, self.request, user_id=self.client.user_id, time_zone=self.time_zone)
         if "error" in record:
             raise _NothingChangedError(record)
-        self._insert_messages(session, turn_id, conversation_id, record)
+        self._insert_messages(connection, turn_id, conversation_id, record)
         return record
 
     @property
@@ -109,10 +108,10 @@ class _Change:
         """
         return f"client {hashlib.sha256(self.client.name.encode()).hexdigest()}"
 
-    def _insert_turn(self, session: Session, turn_id: uuid.UUID, conversation_id: int, key: str) -> None:
+    def _insert_turn(self, connection: Connection, turn_id: uuid.UUID, conversation_id: int, key: str) -> None:
         identity = json.dumps([self.request.tool, self.request.arguments])
         now = datetime.now(UTC)
-        session.execute(
+        connection.execute(
             insert(Turn).values(
                 id=turn_id,
                 user_id=self.client.user_id,
@@ -126,20 +125,22 @@ class _Change:
             )
         )
 
-    def _insert_messages(self, session: Session, turn_id: uuid.UUID, conversation_id: int, record: ToolCall) -> None:
+    def _insert_messages(
+        self, connection: Connection, turn_id: uuid.UUID, conversation_id: int, record: ToolCall
+    ) -> None:
         shared = {"conversation_id": conversation_id, "turn_id": turn_id}
         asked = f"{self.client.name} called {self.tool.name}."
         messages: list[dict[str, Any]] = [
             {**shared, "role": Role.USER, "content": asked, "tool_calls": None},
             {**shared, "role": Role.ASSISTANT, "content": "", "tool_calls": [record]},
         ]
-        session.execute(insert(Message).values(messages))
-        session.execute(
+        connection.execute(insert(Message).values(messages))
+        connection.execute(
             update(Conversation).where(col(Conversation.id) == conversation_id).values(updated_at=utc_now())
         )
 
-    def _recorded(self, session: Session, turn_id: uuid.UUID) -> ToolCall:
-        calls = session.execute(
+    def _recorded(self, connection: Connection, turn_id: uuid.UUID) -> ToolCall:
+        calls = connection.execute(
             select(col(Message.tool_calls)).where(col(Message.turn_id) == turn_id, col(Message.role) == Role.ASSISTANT)
         ).scalar_one()
         record: ToolCall = calls[0]

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from taskchat import agent, conversations, turns
 from taskchat.errors import (
@@ -101,8 +101,8 @@ class Chat:
     def _begin_new(self, request: turns.TurnRequest, lease_expires_at: datetime) -> "_Begun":
         read_history = partial(self._history, user_id=request.user_id)
 
-        def work(session: Session) -> _Begun:
-            lease, history = turns.begin(session, request, lease_expires_at, read_history)
+        def work(connection: Connection) -> _Begun:
+            lease, history = turns.begin(connection, request, lease_expires_at, read_history)
             return _Begun(lease, history, [])
 
         return self.transaction(work)
@@ -110,22 +110,22 @@ class Chat:
     def _resume(self, request: turns.TurnRequest, lease_expires_at: datetime) -> "_Begun | turns.FinishedTurn | None":
         tries = 0
 
-        def work(session: Session) -> _Begun | turns.FinishedTurn | None:
+        def work(connection: Connection) -> _Begun | turns.FinishedTurn | None:
             nonlocal tries
             tries += 1
-            found = turns.resume(session, request, lease_expires_at, is_repeated=tries > 1)
+            found = turns.resume(connection, request, lease_expires_at, is_repeated=tries > 1)
             if found is None or isinstance(found, turns.FinishedTurn):
                 return found
             lease, steps = found
-            return _Begun(lease, self._history(session, lease, user_id=request.user_id), steps)
+            return _Begun(lease, self._history(connection, lease, user_id=request.user_id), steps)
 
         return self.transaction(work)
 
     def _history(
-        self, session: Session, lease: turns.Lease, *, user_id: uuid.UUID
+        self, connection: Connection, lease: turns.Lease, *, user_id: uuid.UUID
     ) -> Sequence[conversations.WindowMessage]:
         return conversations.load_window(
-            session,
+            connection,
             user_id,
             lease.conversation_id,
             messages=self.history_messages,
@@ -175,7 +175,7 @@ class _RunningTurn:
         if error is not None and not isinstance(error, TurnSupersededError | DatabaseUnavailableError):
             reason, is_permanent = _end_of(error)
             self._chat.transaction(
-                lambda session: turns.interrupt(session, self._lease, reason, is_permanent=is_permanent)
+                lambda connection: turns.interrupt(connection, self._lease, reason, is_permanent=is_permanent)
             )
 
     def messages(self) -> list[agent.ChatMessage]:
@@ -192,13 +192,18 @@ class _RunningTurn:
         """Run the tools that the model asked for and record them, in one transaction."""
         extended = self._lease.extended(self._budget.lease_seconds())
 
-        def work(session: Session) -> Sequence[Mapping[str, Any]]:
+        def work(connection: Connection) -> Sequence[Mapping[str, Any]]:
             calls = [
-                agent.call_tool(session, request, user_id=self._request.user_id, time_zone=self._request.time_zone)
+                agent.call_tool(connection, request, user_id=self._request.user_id, time_zone=self._request.time_zone)
                 for request in completion.requests
             ]
             turns.record_step(
-                session, self._lease, extended, content=completion.content, tool_calls=calls, usage=_usage(completion)
+                connection,
+                self._lease,
+                extended,
+                content=completion.content,
+                tool_calls=calls,
+                usage=_usage(completion),
             )
             return calls
 
@@ -215,8 +220,8 @@ class _RunningTurn:
         extended = self._lease.extended(self._budget.lease_seconds())
         try:
             message_id = self._chat.transaction(
-                lambda session: turns.finish(
-                    session, self._lease, extended, content=completion.content, usage=_usage(completion)
+                lambda connection: turns.finish(
+                    connection, self._lease, extended, content=completion.content, usage=_usage(completion)
                 )
             )
         except turns.AlreadyRecordedError:
@@ -224,7 +229,7 @@ class _RunningTurn:
         return ChatReply(self._lease.conversation_id, message_id, completion.content, self._tool_calls)
 
     def _recorded(self) -> Sequence[turns.Reply]:
-        return self._chat.transaction(lambda session: turns.recorded(session, self._lease))
+        return self._chat.transaction(lambda connection: turns.recorded(connection, self._lease))
 
 
 def _turn_request(request: ChatRequest) -> turns.TurnRequest:

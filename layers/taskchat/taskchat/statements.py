@@ -6,8 +6,7 @@ To build a statement takes SQLAlchemy several times as long as to run one that i
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, select
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert, ReturningUpdate
 
 Value = TypeVar("Value")
@@ -45,32 +44,32 @@ class Together:
         self._one_by_one = _one_by_one(writes)
 
     def run(
-        self, session: Session, filled_with: Mapping[str, object], *, whole_transaction: bool = False
+        self, connection: Connection, filled_with: Mapping[str, object], *, whole_transaction: bool = False
     ) -> Sequence[Any]:
         """Return the ids in order, None where no row was matched.
 
         A whole transaction, where it is one statement, is committed with it; nothing else may be written then.
         """
-        if session.get_bind().dialect.name == "postgresql":
+        if connection.dialect.name == "postgresql":
             options = {WHOLE_TRANSACTION: whole_transaction}
-            return session.execute(self._at_once, filled_with, execution_options=options).one()
-        return self._run_one_by_one(session, filled_with)
+            return connection.execute(self._at_once, filled_with, execution_options=options).one()
+        return self._run_one_by_one(connection, filled_with)
 
-    def run_with_next(self, session: Session, filled_with: Mapping[str, object]) -> None:
+    def run_with_next(self, connection: Connection, filled_with: Mapping[str, object]) -> None:
         """Run the writes, where it can be in one message with the next statement, and both as a whole transaction.
 
         That one sees what was written. It raises what the writes raise.
         """
-        if session.get_bind().dialect.name == "postgresql":
+        if connection.dialect.name == "postgresql":
             options = {WHOLE_TRANSACTION: True, WITH_NEXT: True}
-            session.execute(self._at_once, filled_with, execution_options=options)
+            connection.execute(self._at_once, filled_with, execution_options=options)
         else:
-            self._run_one_by_one(session, filled_with)
+            self._run_one_by_one(connection, filled_with)
 
-    def _run_one_by_one(self, session: Session, filled_with: Mapping[str, object]) -> Sequence[Any]:
+    def _run_one_by_one(self, connection: Connection, filled_with: Mapping[str, object]) -> Sequence[Any]:
         ids: dict[str, Any] = {}
         for name, write in self._one_by_one:
-            ids[name] = session.execute(write, {**filled_with, **ids}).scalar()
+            ids[name] = connection.execute(write, {**filled_with, **ids}).scalar()
         return tuple(ids.values())
 
 

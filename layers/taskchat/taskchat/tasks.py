@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from taskchat.errors import NotFoundError
 from taskchat.models import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS, Priority, Task, utc_now
@@ -93,7 +93,7 @@ class TaskChanges(TypedDict, total=False):
 
 
 def create(
-    session: Session,
+    connection: Connection,
     user_id: uuid.UUID,
     *,
     title: str,
@@ -103,11 +103,11 @@ def create(
 ) -> TaskRecord:
     """Add a pending task; `due_at` is aware."""
     task = {"user_id": user_id, "title": title, "description": description, "priority": priority, "due_at": due_at}
-    return TaskRecord(*session.execute(_CREATE, task).one())
+    return TaskRecord(*connection.execute(_CREATE, task).one())
 
 
 def find(
-    session: Session,
+    connection: Connection,
     user_id: uuid.UUID,
     *,
     status: Status = Status.ALL,
@@ -131,7 +131,7 @@ def find(
     if text is not None:
         columns = (_tasks.c.title, _tasks.c.description)
         conditions.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
-    rows = session.execute(
+    rows = connection.execute(
         sa.select(*_COLUMNS)
         .where(*conditions)
         .order_by(_tasks.c.completed, _tasks.c.due_at.asc().nulls_last(), _tasks.c.id)
@@ -140,57 +140,57 @@ def find(
     return TaskPage(tasks=tuple(TaskRecord(*row) for row in rows[:limit]), more=len(rows) > limit)
 
 
-def get(session: Session, user_id: uuid.UUID, task_id: int) -> TaskRecord:
+def get(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
     """Return one task.
 
     Raises:
         NotFoundError: the person has no such task.
     """
-    task = _first(session, sa.select(*_COLUMNS).where(_is(user_id, task_id)))
+    task = _first(connection, sa.select(*_COLUMNS).where(_is(user_id, task_id)))
     return _found(task, task_id)
 
 
-def update(session: Session, user_id: uuid.UUID, task_id: int, changes: TaskChanges) -> TaskRecord:
+def update(connection: Connection, user_id: uuid.UUID, task_id: int, changes: TaskChanges) -> TaskRecord:
     """Change what `changes` holds, and return the task as it now stands.
 
     Raises:
         NotFoundError: the person has no such task.
     """
     if not changes:
-        return get(session, user_id, task_id)
-    task = _first(session, _change(_is(user_id, task_id), changes))
+        return get(connection, user_id, task_id)
+    task = _first(connection, _change(_is(user_id, task_id), changes))
     return _found(task, task_id)
 
 
-def complete(session: Session, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
+def complete(connection: Connection, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
     """Complete a task; return it and whether that changed anything. A completed one keeps its `completed_at`.
 
     Raises:
         NotFoundError: the person has no such task.
     """
     pending = sa.and_(_is(user_id, task_id), _tasks.c.completed.is_(False))
-    task = _first(session, _change(pending, {"completed": True, "completed_at": utc_now()}))
-    return (get(session, user_id, task_id), False) if task is None else (task, True)
+    task = _first(connection, _change(pending, {"completed": True, "completed_at": utc_now()}))
+    return (get(connection, user_id, task_id), False) if task is None else (task, True)
 
 
-def reopen(session: Session, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
+def reopen(connection: Connection, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
     """Make a completed task pending again; return it and whether that changed anything.
 
     Raises:
         NotFoundError: the person has no such task.
     """
     completed = sa.and_(_is(user_id, task_id), _tasks.c.completed.is_(True))
-    task = _first(session, _change(completed, {"completed": False, "completed_at": None}))
-    return (get(session, user_id, task_id), False) if task is None else (task, True)
+    task = _first(connection, _change(completed, {"completed": False, "completed_at": None}))
+    return (get(connection, user_id, task_id), False) if task is None else (task, True)
 
 
-def delete(session: Session, user_id: uuid.UUID, task_id: int) -> TaskRecord:
+def delete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
     """Delete a task for good; return it as it stood.
 
     Raises:
         NotFoundError: the person has no such task.
     """
-    task = _first(session, sa.delete(_tasks).where(_is(user_id, task_id)).returning(*_COLUMNS))
+    task = _first(connection, sa.delete(_tasks).where(_is(user_id, task_id)).returning(*_COLUMNS))
     return _found(task, task_id)
 
 
@@ -202,8 +202,8 @@ def _change(condition: sa.ColumnElement[bool], values: Any) -> sa.Executable:
     return sa.update(_tasks).where(condition).values(**values).returning(*_COLUMNS)
 
 
-def _first(session: Session, statement: sa.Executable) -> TaskRecord | None:
-    row = session.execute(statement).one_or_none()
+def _first(connection: Connection, statement: sa.Executable) -> TaskRecord | None:
+    row = connection.execute(statement).one_or_none()
     return None if row is None else TaskRecord(*row)
 
 

@@ -18,7 +18,9 @@ BUY_GROCERIES = {"message": "Add a task to buy groceries", "timezone": "Europe/B
 
 
 def count(table: type) -> int:
-    return database().transaction(lambda session: session.execute(select(func.count()).select_from(table)).scalar_one())
+    return database().transaction(
+        lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
+    )
 
 
 def assert_problem(answer: Any, status: int, code: str) -> None:
@@ -89,7 +91,7 @@ def test_the_same_key_with_another_body_is_refused(post_chat: Post, scripted_mod
 def test_a_new_conversation_takes_its_title_from_the_message(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("Hello."))
     post_chat({"message": f"  Plan\n the {'long ' * 100}weekend"})
-    (title,) = database().transaction(lambda session: session.execute(select(col(Conversation.title))).one())
+    (title,) = database().transaction(lambda connection: connection.execute(select(col(Conversation.title))).one())
     assert title == f"Plan the {'long ' * 100}"[:200]
 
 

@@ -34,7 +34,7 @@ def invocation(point: int, key: str) -> "subprocess.CompletedProcess[str]":
 
 def read(column: Any) -> list[Any]:
     rows = select(column).order_by(column.class_.id)
-    return list(database().transaction(lambda session: session.execute(rows).scalars().all()))
+    return list(database().transaction(lambda connection: connection.execute(rows).scalars().all()))
 
 
 def test_a_process_killed_on_the_way_leaves_a_turn_that_the_same_request_finishes(

@@ -56,7 +56,7 @@ def tell(post_chat: Post, **context: Any) -> Answer:
 
 
 def read(statement: Any) -> Any:
-    return database().transaction(lambda session: session.execute(statement).scalars().all())
+    return database().transaction(lambda connection: connection.execute(statement).scalars().all())
 
 
 def assert_kept_and_still_free(expected_status: TurnStatus) -> None:

@@ -50,14 +50,14 @@ def seeded(ask: Ask) -> list[int]:  # noqa: ARG001 - it sets the environment
     ]
     said = [(Role.USER, "Hi", None), (Role.ASSISTANT, "", [CALL]), (Role.ASSISTANT, "Done", None)]
 
-    def work(session: Any) -> list[int]:
-        session.execute(insert(User), with_users)
+    def work(connection: Any) -> list[int]:
+        connection.execute(insert(User), with_users)
         statement = insert(Conversation).returning(col(Conversation.id))
-        ids = [session.execute(statement.values(row)).scalar_one() for row in rows]
+        ids = [connection.execute(statement.values(row)).scalar_one() for row in rows]
         for number, (role, content, tool_calls) in enumerate(said):
             message = {"role": role, "content": content, "tool_calls": tool_calls}
             created_at = NOON + timedelta(microseconds=number)
-            session.execute(insert(Message).values(conversation_id=ids[-1], created_at=created_at, **message))
+            connection.execute(insert(Message).values(conversation_id=ids[-1], created_at=created_at, **message))
         return ids
 
     return database().transaction(work)
@@ -65,7 +65,7 @@ def seeded(ask: Ask) -> list[int]:  # noqa: ARG001 - it sets the environment
 
 def count(table: type) -> int:
     statement = select(func.count()).select_from(table)
-    return database().transaction(lambda session: session.execute(statement).scalar_one())
+    return database().transaction(lambda connection: connection.execute(statement).scalar_one())
 
 
 def assert_problem(answer: Answer, status: int, code: str, fields: list[str] | None = None) -> None:
@@ -116,10 +116,10 @@ def test_a_person_without_conversations_sees_an_empty_list(ask: Ask) -> None:
 
 
 def test_the_limits_are_20_and_50_where_none_is_given(ask: Ask, seeded: list[int]) -> None:
-    def fill(session: Any) -> None:
-        session.execute(insert(Conversation), [{"user_id": user_of("ann")} for _ in range(50)])
+    def fill(connection: Any) -> None:
+        connection.execute(insert(Conversation), [{"user_id": user_of("ann")} for _ in range(50)])
         rows = [{"conversation_id": seeded[0], "role": Role.USER, "content": "x"} for _ in range(60)]
-        session.execute(insert(Message), rows)
+        connection.execute(insert(Message), rows)
 
     database().transaction(fill)
     assert len(ask("GET", "/conversations").body["items"]) == 20

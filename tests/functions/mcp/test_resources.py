@@ -121,7 +121,7 @@ def test_the_oldest_conversation_is_completed_too(modern: Peer) -> None:
     users = sa.select(sa.column("id")).select_from(sa.table("users")).scalar_subquery()
     table = sa.table("conversations", sa.column("id"), sa.column("user_id"))
     more = [table.insert().from_select(["user_id"], sa.select(users)) for _ in range(MOST_VALUES)]
-    database().transaction(lambda session: [session.execute(statement) for statement in more])
+    database().transaction(lambda connection: [connection.execute(statement) for statement in more])
     completion = completed(modern, "conversation://{id}")["completion"]
 
     assert (len(completion["values"]), completion["total"], completion["hasMore"]) == (MOST_VALUES, 101, True)

@@ -16,7 +16,9 @@ WARM_CALLS = 20
 
 
 def count(table: type) -> int:
-    return database().transaction(lambda session: session.execute(select(func.count()).select_from(table)).scalar_one())
+    return database().transaction(
+        lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
+    )
 
 
 def test_every_tool_is_shown_with_schemas_and_annotations(peer: Peer) -> None:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, insert
 from sqlmodel import col
 
 from taskchat.models import Conversation, Message, Role
@@ -16,24 +15,24 @@ from tests.support.rolled_back import ANN
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
-session = rolled_back.session
+connection = rolled_back.connection
 shared_database = rolled_back.shared_database
 
 
 @pytest.fixture
-def converse(session: Session) -> Callable[..., int]:
+def converse(connection: Connection) -> Callable[..., int]:
     """Return a function that begins a conversation, Ann's unless told otherwise, and returns its id."""
 
     def converse(title: str | None = None, *, user: uuid.UUID = ANN, after_microseconds: int = 0) -> int:
         moment = NOON + timedelta(microseconds=after_microseconds)
         statement = insert(Conversation).values(user_id=user, title=title, created_at=NOON, updated_at=moment)
-        return session.execute(statement.returning(col(Conversation.id))).scalar_one()
+        return connection.execute(statement.returning(col(Conversation.id))).scalar_one()
 
     return converse
 
 
 @pytest.fixture
-def say(session: Session) -> Callable[..., int]:
+def say(connection: Connection) -> Callable[..., int]:
     """Return a function that adds a message to a conversation, and returns its id."""
 
     def say(
@@ -53,6 +52,6 @@ def say(session: Session) -> Callable[..., int]:
             turn_id=turn_id,
             created_at=NOON + timedelta(microseconds=after_microseconds),
         )
-        return session.execute(statement.returning(col(Message.id))).scalar_one()
+        return connection.execute(statement.returning(col(Message.id))).scalar_one()
 
     return say

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from taskchat import conversations
 from taskchat.conversations.cursors import Position, encode
@@ -37,7 +36,7 @@ ANALYZE;
 @pytest.fixture
 def seeded(database: Database) -> Database:
     """Give one conversation half of all messages, and somebody long gone half of all conversations."""
-    database.transaction(lambda session: session.execute(text(SEED)))
+    database.transaction(lambda connection: connection.execute(text(SEED)))
     return database
 
 
@@ -50,26 +49,26 @@ def message_cursor() -> str:
 
 
 NO_TURN = uuid.UUID(int=0)
-READS: dict[str, tuple[Callable[[Session], Any], str]] = {
+READS: dict[str, tuple[Callable[[Connection], Any], str]] = {
     "the first page of conversations": (
-        lambda session: conversations.list_page(session, USER, limit=20),
+        lambda connection: conversations.list_page(connection, USER, limit=20),
         "ix_conversations_user_id_updated_at_id",
     ),
     "a later page of conversations": (
-        lambda session: conversations.list_page(session, USER, limit=20, cursor=list_cursor()),
+        lambda connection: conversations.list_page(connection, USER, limit=20, cursor=list_cursor()),
         "ix_conversations_user_id_updated_at_id",
     ),
     "the newest messages": (
-        lambda session: conversations.messages_page(session, USER, 2, limit=50),
+        lambda connection: conversations.messages_page(connection, USER, 2, limit=50),
         "idx_messages_conversation_created",
     ),
     "older messages": (
-        lambda session: conversations.messages_page(session, USER, 2, limit=50, cursor=message_cursor()),
+        lambda connection: conversations.messages_page(connection, USER, 2, limit=50, cursor=message_cursor()),
         "idx_messages_conversation_created",
     ),
     "the window of a turn": (
-        lambda session: conversations.load_window(
-            session, USER, 2, messages=50, tokens=8_000, before_turn=uuid.UUID(int=3)
+        lambda connection: conversations.load_window(
+            connection, USER, 2, messages=50, tokens=8_000, before_turn=uuid.UUID(int=3)
         ),
         "idx_messages_conversation_created",
     ),

@@ -7,18 +7,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from taskchat.tools import ToolCall, ToolRequest, call
 from tests.support import rolled_back
 from tests.support.rolled_back import ANN
 
-session = rolled_back.session
+connection = rolled_back.connection
 shared_database = rolled_back.shared_database
 
 
 @pytest.fixture
-def use(session: Session) -> Callable[..., ToolCall]:
+def use(connection: Connection) -> Callable[..., ToolCall]:
     """Return a function that calls a tool, for Ann in Berlin unless told otherwise.
 
     The arguments are given by name, or as `written` where it matters how they are written.
@@ -33,6 +33,6 @@ def use(session: Session) -> Callable[..., ToolCall]:
         **arguments: Any,
     ) -> ToolCall:
         request = ToolRequest("call_1", tool, json.dumps(arguments) if written is None else written)
-        return call(session, request, user_id=user, time_zone=ZoneInfo(zone))
+        return call(connection, request, user_id=user, time_zone=ZoneInfo(zone))
 
     return use

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from taskchat.tools import TOOLS, ToolCall, ToolRequest, call
 
@@ -21,7 +21,7 @@ def ask() -> Callable[[str, str], ToolCall]:
 
     def ask(tool: str, written: str) -> ToolCall:
         request = ToolRequest("call_1", tool, written)
-        return call(Session(), request, user_id=UUID(int=1), time_zone=ZoneInfo("Europe/Berlin"))
+        return call(cast("Connection", None), request, user_id=UUID(int=1), time_zone=ZoneInfo("Europe/Berlin"))
 
     return ask
 

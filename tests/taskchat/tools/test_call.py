@@ -11,7 +11,6 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, event, insert, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from taskchat.database import Database
@@ -199,19 +198,24 @@ def test_a_failure_leaves_what_other_tools_did_before_and_does_after(use: Use) -
 
 
 def test_what_tools_did_is_committed_with_their_transaction_and_not_before(database: Database) -> None:
-    def work(session: Session, *, and_fail: bool) -> None:
+    def work(connection: Connection, *, and_fail: bool) -> None:
         for title in ("one", "two"):
-            call(session, ToolRequest("", "create_task", json.dumps({"title": title})), user_id=ANN, time_zone=UTC_ZONE)
-        call(session, ToolRequest("", "create_task", '{"title": "x"}'), user_id=uuid.UUID(int=9), time_zone=UTC_ZONE)
+            call(
+                connection,
+                ToolRequest("", "create_task", json.dumps({"title": title})),
+                user_id=ANN,
+                time_zone=UTC_ZONE,
+            )
+        call(connection, ToolRequest("", "create_task", '{"title": "x"}'), user_id=uuid.UUID(int=9), time_zone=UTC_ZONE)
         if and_fail:
             raise InterruptedError
 
     database.transaction(sign_up)
     with pytest.raises(InterruptedError):
-        database.transaction(lambda session: work(session, and_fail=True))
-    database.transaction(lambda session: work(session, and_fail=False))
+        database.transaction(lambda connection: work(connection, and_fail=True))
+    database.transaction(lambda connection: work(connection, and_fail=False))
     titles = select(col(Task.title)).order_by(col(Task.id))
-    assert database.transaction(lambda session: session.execute(titles).scalars().all()) == ["one", "two"]
+    assert database.transaction(lambda connection: connection.execute(titles).scalars().all()) == ["one", "two"]
 
 
 def test_a_lost_connection_is_no_answer_for_a_model(database: Database) -> None:
@@ -221,24 +225,24 @@ def test_a_lost_connection_is_no_answer_for_a_model(database: Database) -> None:
 
     event.listen(database.engine(), "after_cursor_execute", lose)
     request = ToolRequest("call_1", "create_task", '{"title": "nowhere"}')
-    with Session(database.engine()) as session, pytest.raises(DBAPIError):
-        call(session, request, user_id=ANN, time_zone=UTC_ZONE)
+    with database.engine().connect() as connection, pytest.raises(DBAPIError):
+        call(connection, request, user_id=ANN, time_zone=UTC_ZONE)
 
 
 @pytest.mark.parametrize("text", ['{"title": "a\\u0000b\\ud800c"}', '{"title": "x", "n\\u0000\\udfff": ["\\u0000"]}'])
-def test_a_record_can_always_be_stored(session: Session, text: str) -> None:
-    conversation_id = session.execute(
+def test_a_record_can_always_be_stored(connection: Connection, text: str) -> None:
+    conversation_id = connection.execute(
         insert(Conversation).values(user_id=ANN).returning(col(Conversation.id))
     ).scalar_one()
     request = ToolRequest("call\x00\ud800", "create_task", text)
-    recorded = call(session, request, user_id=ANN, time_zone=UTC_ZONE)
-    unknown = call(session, ToolRequest("\udfff", "no\x00ne", "\x00\ud800"), user_id=ANN, time_zone=UTC_ZONE)
-    session.execute(
+    recorded = call(connection, request, user_id=ANN, time_zone=UTC_ZONE)
+    unknown = call(connection, ToolRequest("\udfff", "no\x00ne", "\x00\ud800"), user_id=ANN, time_zone=UTC_ZONE)
+    connection.execute(
         insert(Message).values(
             conversation_id=conversation_id, role=Role.ASSISTANT, content="", tool_calls=[recorded, unknown]
         )
     )
-    stored = session.execute(select(col(Message.tool_calls))).scalar_one()
+    stored = connection.execute(select(col(Message.tool_calls))).scalar_one()
     assert stored == [recorded, unknown]
     assert "\\u0000" not in json.dumps(stored)
     assert "\\ud800" not in json.dumps(stored)

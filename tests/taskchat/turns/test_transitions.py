@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, select, text, update
 from sqlmodel import col
 
 from taskchat import turns
@@ -51,78 +50,82 @@ def turn_request(key: str = "key", conversation_id: int | None = None, user_id: 
     )
 
 
-def read_nothing(session: Session, _lease: Lease) -> list[str]:
-    session.execute(text("SELECT 1"))
+def read_nothing(connection: Connection, _lease: Lease) -> list[str]:
+    connection.execute(text("SELECT 1"))
     return []
 
 
-def read_contents(session: Session, _lease: Lease) -> Sequence[str]:
-    return session.execute(select(col(Message.content)).order_by(col(Message.id))).scalars().all()
+def read_contents(connection: Connection, _lease: Lease) -> Sequence[str]:
+    return connection.execute(select(col(Message.content)).order_by(col(Message.id))).scalars().all()
 
 
 def begin(database: Database, request: TurnRequest, lease_seconds: float = 30) -> Lease:
     lease, _ = database.transaction(
-        lambda session: turns.begin(session, request, turns.lease_end(lease_seconds), read_nothing)
+        lambda connection: turns.begin(connection, request, turns.lease_end(lease_seconds), read_nothing)
     )
     return lease
 
 
 def resume(database: Database, request: TurnRequest) -> Any:
-    return database.transaction(lambda session: turns.resume(session, request, turns.lease_end(30)))
+    return database.transaction(lambda connection: turns.resume(connection, request, turns.lease_end(30)))
 
 
 def record_step(database: Database, held: Lease, extended: Lease) -> None:
     database.transaction(
-        lambda session: turns.record_step(
-            session, held, extended, content="", tool_calls=[CALL], usage=Usage("scripted", 10, 1)
+        lambda connection: turns.record_step(
+            connection, held, extended, content="", tool_calls=[CALL], usage=Usage("scripted", 10, 1)
         )
     )
 
 
 def finish(database: Database, held: Lease, extended: Lease) -> int:
     return database.transaction(
-        lambda session: turns.finish(session, held, extended, content="Done.", usage=Usage("scripted", 20, 2))
+        lambda connection: turns.finish(connection, held, extended, content="Done.", usage=Usage("scripted", 20, 2))
     )
 
 
 def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) -> None:
-    database.transaction(lambda session: turns.interrupt(session, held, "the model failed", is_permanent=is_permanent))
+    database.transaction(
+        lambda connection: turns.interrupt(connection, held, "the model failed", is_permanent=is_permanent)
+    )
 
 
 def let_the_lease_run_out(database: Database, lease: Lease) -> Lease:
     """Return the lease as the invocation that holds it would still know it, had the time passed."""
     past = datetime.now(UTC) - timedelta(seconds=1)
     database.transaction(
-        lambda session: session.execute(update(Turn).where(col(Turn.id) == lease.turn_id).values(lease_expires_at=past))
+        lambda connection: connection.execute(
+            update(Turn).where(col(Turn.id) == lease.turn_id).values(lease_expires_at=past)
+        )
     )
     return replace(lease, expires_at=past)
 
 
-def stored_turn(database: Database, turn_id: uuid.UUID) -> Turn:
+def stored_turn(database: Database, turn_id: uuid.UUID) -> Any:
     return database.transaction(
-        lambda session: session.execute(select(Turn).where(col(Turn.id) == turn_id)).scalar_one()
+        lambda connection: connection.execute(select(Turn).where(col(Turn.id) == turn_id)).one()
     )
 
 
 def stored_messages(database: Database) -> list[tuple[Role, str, Any]]:
     rows = select(col(Message.role), col(Message.content), col(Message.tool_calls)).order_by(col(Message.id))
-    return [tuple(row) for row in database.transaction(lambda session: session.execute(rows).all())]
+    return [tuple(row) for row in database.transaction(lambda connection: connection.execute(rows).all())]
 
 
 @contextmanager
-def about_to_finish(database_url: str, held: Lease) -> Iterator[Session]:
-    """Yield the session of another process that has recorded its reply, and has not committed it yet."""
+def about_to_finish(database_url: str, held: Lease) -> Iterator[Connection]:
+    """Yield the connection of another process that has recorded its reply, and has not committed it yet."""
     another = Database(lambda: database_url)
-    with Session(another.engine()) as session:
-        session.execute(text("SELECT 'so that the transaction goes on after the reply'"))
-        turns.finish(session, held, held.extended(30), content="Done.", usage=Usage())
-        yield session
+    with another.engine().connect() as connection:
+        connection.execute(text("SELECT 'so that the transaction goes on after the reply'"))
+        turns.finish(connection, held, held.extended(30), content="Done.", usage=Usage())
+        yield connection
     another.dispose()
 
 
 def last_activity(database: Database) -> datetime:
     updated_at = select(col(Conversation.updated_at))
-    return database.transaction(lambda session: session.execute(updated_at).scalar_one())
+    return database.transaction(lambda connection: connection.execute(updated_at).scalar_one())
 
 
 def test_a_new_turn_makes_its_conversation_and_keeps_the_message(database: Database) -> None:
@@ -132,7 +135,7 @@ def test_a_new_turn_makes_its_conversation_and_keeps_the_message(database: Datab
     assert (turn.status, turn.attempt, turn.user_id) == (TurnStatus.RUNNING, 1, ANN)
     assert turn.lease_expires_at == lease.expires_at
     assert stored_messages(database) == [(Role.USER, "Buy milk", None)]
-    title = database.transaction(lambda session: session.execute(select(col(Conversation.title))).scalar_one())
+    title = database.transaction(lambda connection: connection.execute(select(col(Conversation.title))).scalar_one())
     assert title == "Buy milk"
 
 
@@ -158,7 +161,7 @@ def test_the_steps_and_the_reply_are_appended_and_their_cost_is_added_up(databas
         (Role.ASSISTANT, "", [CALL]),
         (Role.ASSISTANT, "Done.", None),
     ]
-    replies = database.transaction(lambda session: turns.recorded(session, held))
+    replies = database.transaction(lambda connection: turns.recorded(connection, held))
     assert replies[-1].message_id == message_id
 
 
@@ -296,7 +299,7 @@ def test_a_write_repeated_after_its_answer_was_lost_is_recognised(database: Data
 def test_a_turn_whose_conversation_was_deleted_is_superseded(database: Database) -> None:
     lease = begin(database, turn_request())
     gone = Conversation.__table__.delete()  # type: ignore[attr-defined]
-    database.transaction(lambda session: session.execute(gone))
+    database.transaction(lambda connection: connection.execute(gone))
     with pytest.raises(TurnSupersededError):
         record_step(database, lease, lease.extended(30))
     with pytest.raises(TurnSupersededError):
@@ -311,14 +314,14 @@ def test_a_turn_that_waited_for_the_end_of_the_one_before_it_reads_its_reply(
     held = begin(database, turn_request("first"))
     next_request = turn_request("next", held.conversation_id)
 
-    def begin_the_next(session: Session) -> tuple[Lease, Sequence[str]]:
-        return turns.begin(session, next_request, turns.lease_end(30), read_contents)
+    def begin_the_next(connection: Connection) -> tuple[Lease, Sequence[str]]:
+        return turns.begin(connection, next_request, turns.lease_end(30), read_contents)
 
-    with about_to_finish(database_url, held) as session, ThreadPoolExecutor() as pool:
+    with about_to_finish(database_url, held) as connection, ThreadPoolExecutor() as pool:
         waiting = pool.submit(database.transaction, begin_the_next)
-        while not session.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
             assert not waiting.done()
-        session.commit()
+        connection.commit()
         _, history = waiting.result()
 
     assert history == ["Buy milk", "Done.", "Buy milk"]
@@ -331,13 +334,13 @@ def test_a_begin_that_was_given_up_on_and_committed_later_goes_on_when_its_lease
     held = begin(database, turn_request("first"))
     next_request = turn_request("next", held.conversation_id)
     impatient = Database(lambda: database_url, deadline_seconds=0.2)
-    with about_to_finish(database_url, held) as session:
+    with about_to_finish(database_url, held) as connection:
         with pytest.raises(DatabaseUnavailableError):
             begin(impatient, next_request)
-        session.commit()
+        connection.commit()
         others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
-        while session.execute(text(others)).scalar() != 1:
-            session.rollback()
+        while connection.execute(text(others)).scalar() != 1:
+            connection.rollback()
     impatient.dispose()
 
     repeated = replace(next_request, turn_id=uuid.uuid4())

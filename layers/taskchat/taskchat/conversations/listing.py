@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from taskchat.conversations.cursors import Position, decode, encode
 from taskchat.errors import NotFoundError
@@ -63,7 +63,7 @@ class Page(Generic[Record]):
 
 
 def list_page(
-    session: Session, user_id: uuid.UUID, *, limit: int, cursor: str | None = None
+    connection: Connection, user_id: uuid.UUID, *, limit: int, cursor: str | None = None
 ) -> Page[ConversationRecord]:
     """List a person's conversations, the newest activity first.
 
@@ -83,24 +83,24 @@ def list_page(
     else:
         position = decode(cursor, scope)
         statement = statement.where(sa.tuple_(*order) < sa.tuple_(user_id, position.moment, position.id))
-    rows = session.execute(_newest(statement, order, limit)).all()
+    rows = connection.execute(_newest(statement, order, limit)).all()
     items = [ConversationRecord(*row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return Page(items, encode(Position(items[-1].updated_at, items[-1].id), scope) if has_more else None)
 
 
-def get(session: Session, user_id: uuid.UUID, conversation_id: int) -> ConversationRecord:
+def get(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> ConversationRecord:
     """Return one conversation.
 
     Raises:
         NotFoundError: the person has no such conversation.
     """
     statement = sa.select(*_CONVERSATION_COLUMNS).where(_is(user_id, conversation_id))
-    return _record(session, statement, conversation_id)
+    return _record(connection, statement, conversation_id)
 
 
 def messages_page(
-    session: Session, user_id: uuid.UUID, conversation_id: int, *, limit: int, cursor: str | None = None
+    connection: Connection, user_id: uuid.UUID, conversation_id: int, *, limit: int, cursor: str | None = None
 ) -> Page[MessageRecord]:
     """Return messages, the newest page first, the oldest message first inside a page.
 
@@ -119,15 +119,15 @@ def messages_page(
     if cursor is not None:
         position = decode(cursor, scope)
         statement = statement.where(sa.tuple_(*order) < sa.tuple_(position.moment, position.id))
-    rows = session.execute(_newest(statement, order, limit)).all()
+    rows = connection.execute(_newest(statement, order, limit)).all()
     if not rows:
-        get(session, user_id, conversation_id)
+        get(connection, user_id, conversation_id)
     items = [MessageRecord(*row) for row in reversed(rows[:limit])]
     has_more = len(rows) > limit
     return Page(items, encode(Position(items[0].created_at, items[0].id), scope) if has_more else None)
 
 
-def rename(session: Session, user_id: uuid.UUID, conversation_id: int, title: str) -> ConversationRecord:
+def rename(connection: Connection, user_id: uuid.UUID, conversation_id: int, title: str) -> ConversationRecord:
     """Give a conversation another title, of 1 to 200 characters; its place in the list stays.
 
     Raises:
@@ -139,22 +139,22 @@ def rename(session: Session, user_id: uuid.UUID, conversation_id: int, title: st
         .values(title=title)
         .returning(*_CONVERSATION_COLUMNS)
     )
-    return _record(session, statement, conversation_id)
+    return _record(connection, statement, conversation_id)
 
 
-def delete(session: Session, user_id: uuid.UUID, conversation_id: int) -> None:
+def delete(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> None:
     """Delete a conversation with all that was said and recorded in it.
 
     Raises:
         NotFoundError: the person has no such conversation.
     """
     statement = sa.delete(_conversations).where(_is(user_id, conversation_id))
-    _record(session, statement.returning(*_CONVERSATION_COLUMNS), conversation_id)
+    _record(connection, statement.returning(*_CONVERSATION_COLUMNS), conversation_id)
 
 
-def delete_all(session: Session, user_id: uuid.UUID) -> None:
+def delete_all(connection: Connection, user_id: uuid.UUID) -> None:
     """Delete all conversations of a person."""
-    session.execute(sa.delete(_conversations).where(_conversations.c.user_id == user_id))
+    connection.execute(sa.delete(_conversations).where(_conversations.c.user_id == user_id))
 
 
 def _is(user_id: uuid.UUID, conversation_id: int) -> sa.ColumnElement[bool]:
@@ -166,8 +166,8 @@ def _newest(statement: sa.Select[Any], order: Sequence[sa.Column[Any]], limit: i
     return statement.order_by(*(column.desc() for column in order)).limit(limit + 1)
 
 
-def _record(session: Session, statement: sa.Executable, conversation_id: int) -> ConversationRecord:
-    row = session.execute(statement).one_or_none()
+def _record(connection: Connection, statement: sa.Executable, conversation_id: int) -> ConversationRecord:
+    row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no conversation {conversation_id}.")
     return ConversationRecord(*row)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from taskchat.models import Conversation, Message, Role
 from taskchat.statements import given, values
@@ -42,7 +42,7 @@ class WindowMessage:
 
 
 def load_window(
-    session: Session,
+    connection: Connection,
     user_id: uuid.UUID,
     conversation_id: int,
     *,
@@ -57,7 +57,7 @@ def load_window(
     are left out.
     """
     known = values(user_id=user_id, conversation_id=conversation_id, turn_id=before_turn, messages=messages)
-    return _cut([WindowMessage(*row) for row in session.execute(_NEWEST_FIRST, known)], tokens)
+    return _cut([WindowMessage(*row) for row in connection.execute(_NEWEST_FIRST, known)], tokens)
 
 
 def estimated_tokens(message: WindowMessage) -> int:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import Session
 
 from taskchat.database import engine
 from taskchat.database.postgres import Deadlines
@@ -61,7 +60,7 @@ class Database:
         """
         kept, self._deadlines.connect_seconds = self._deadlines.connect_seconds, within_seconds
         try:
-            self._attempt(lambda session: session.connection())
+            self._attempt(lambda _connection: None)
         except (DBAPIError, PoolTimeoutError) as error:
             if not _is_passing(error):
                 raise
@@ -70,7 +69,7 @@ class Database:
         finally:
             self._deadlines.connect_seconds = kept
 
-    def transaction(self, work: Callable[[Session], Result]) -> Result:
+    def transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in one transaction, commit, and return what it returned.
 
         Where the connection was lost, or a lock was, `work` runs once more on a new one: so it must be safe to
@@ -90,9 +89,9 @@ class Database:
                 failure = error
         raise _unavailable() from failure
 
-    def _attempt(self, work: Callable[[Session], Result]) -> Result:
-        with Session(self.engine(), expire_on_commit=False) as session, session.begin():
-            return work(session)
+    def _attempt(self, work: Callable[[Connection], Result]) -> Result:
+        with self.engine().begin() as connection:
+            return work(connection)
 
 
 def _unavailable() -> DatabaseUnavailableError:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 
 class Annotations(TypedDict):
@@ -26,7 +26,7 @@ class Annotations(TypedDict):
 class Caller:
     """On whose behalf, in which transaction, and in which time zone a tool runs."""
 
-    session: Session
+    connection: Connection
     user_id: uuid.UUID
     time_zone: ZoneInfo
 

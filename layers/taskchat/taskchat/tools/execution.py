@@ -7,9 +7,8 @@ from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, IntegrityError
-from sqlalchemy.orm import Session
 
 from taskchat.errors import NotFoundError
 from taskchat.text import storable
@@ -51,7 +50,7 @@ class ToolCall(TypedDict):
     timestamp: str
 
 
-def call(session: Session, request: ToolRequest, *, user_id: UUID, time_zone: ZoneInfo) -> ToolCall:
+def call(connection: Connection, request: ToolRequest, *, user_id: UUID, time_zone: ZoneInfo) -> ToolCall:
     """Run a tool for a person, inside a savepoint, and return the record for the audit trail and the model.
 
     What the model did wrong is answered by an `error` and has changed nothing. Its codes are `unknown-tool`,
@@ -77,7 +76,7 @@ def call(session: Session, request: ToolRequest, *, user_id: UUID, time_zone: Zo
         message = f"There is no tool of this name; the tools are {', '.join(TOOLS)}."
         record["error"] = {"code": "unknown-tool", "message": message}
         return record
-    _run(tool, record, Caller(session, user_id, time_zone))
+    _run(tool, record, Caller(connection, user_id, time_zone))
     return record
 
 
@@ -88,16 +87,16 @@ def _run(tool: Tool, record: ToolCall, caller: Caller) -> None:
         record["error"] = {"code": "invalid-arguments", "message": str(error)}
         return
     # Never released: the next one of this name hides it, and the commit ends them all. That saves a round trip.
-    caller.session.execute(_SAVEPOINT)
+    caller.connection.execute(_SAVEPOINT)
     try:
         output = tool.run(caller, given)
     except NotFoundError as error:
-        caller.session.execute(_ROLLBACK)
+        caller.connection.execute(_ROLLBACK)
         record["error"] = {"code": "not-found", "message": str(error)}
     except (IntegrityError, DataError) as error:
         if error.connection_invalidated:
             raise
-        caller.session.execute(_ROLLBACK)
+        caller.connection.execute(_ROLLBACK)
         _logger.warning("%s was refused by the database: %s", tool.name, type(error.orig).__name__)
         record["error"] = {"code": "failed", "message": f"{tool.name} could not be done; nothing has changed."}
     else:

@@ -22,7 +22,7 @@ from taskchat.tools.outputs import (
 
 def _create(caller: Caller, given: CreateTask) -> BaseModel:
     task = tasks.create(
-        caller.session,
+        caller.connection,
         caller.user_id,
         title=given.title,
         description=given.description,
@@ -34,7 +34,7 @@ def _create(caller: Caller, given: CreateTask) -> BaseModel:
 
 def _list(caller: Caller, given: ListTasks) -> BaseModel:
     page = tasks.find(
-        caller.session,
+        caller.connection,
         caller.user_id,
         status=given.status,
         priority=given.priority,
@@ -47,25 +47,25 @@ def _list(caller: Caller, given: ListTasks) -> BaseModel:
 
 
 def _get(caller: Caller, given: OneTask) -> BaseModel:
-    return TaskDetails.model_validate(tasks.get(caller.session, caller.user_id, given.task_id))
+    return TaskDetails.model_validate(tasks.get(caller.connection, caller.user_id, given.task_id))
 
 
 def _update(caller: Caller, given: UpdateTask) -> BaseModel:
-    return UpdatedTask.model_validate(tasks.update(caller.session, caller.user_id, given.task_id, given.changes()))
+    return UpdatedTask.model_validate(tasks.update(caller.connection, caller.user_id, given.task_id, given.changes()))
 
 
 def _complete(caller: Caller, given: OneTask) -> BaseModel:
-    task, changed = tasks.complete(caller.session, caller.user_id, given.task_id)
+    task, changed = tasks.complete(caller.connection, caller.user_id, given.task_id)
     return CompletedTask(id=task.id, title=task.title, completed_at=task.completed_at, already_completed=not changed)
 
 
 def _reopen(caller: Caller, given: OneTask) -> BaseModel:
-    task, changed = tasks.reopen(caller.session, caller.user_id, given.task_id)
+    task, changed = tasks.reopen(caller.connection, caller.user_id, given.task_id)
     return ReopenedTask(id=task.id, title=task.title, already_pending=not changed)
 
 
 def _delete(caller: Caller, given: OneTask) -> BaseModel:
-    return DeletedTask.model_validate(tasks.delete(caller.session, caller.user_id, given.task_id))
+    return DeletedTask.model_validate(tasks.delete(caller.connection, caller.user_id, given.task_id))
 
 
 def _annotations(*, read_only: bool = False, destructive: bool = False, idempotent: bool = False) -> Annotations:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 Result = TypeVar("Result")
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 class Transaction(Protocol):
     """Runs work in one transaction; `taskchat.database.Database.transaction` is one."""
 
-    def __call__(self, work: Callable[[Session], Result], /) -> Result: ...
+    def __call__(self, work: Callable[[Connection], Result], /) -> Result: ...
 
 
 class AlreadyBegunError(Exception):

@@ -18,9 +18,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from taskchat.errors import (
     ConversationBusyError,
@@ -47,10 +46,10 @@ Message = TypeVar("Message")
 
 
 def begin(
-    session: Session,
+    connection: Connection,
     request: TurnRequest,
     lease_expires_at: datetime,
-    read_history: Callable[[Session, Lease], Sequence[Message]],
+    read_history: Callable[[Connection, Lease], Sequence[Message]],
 ) -> tuple[Lease, Sequence[Message]]:
     """Begin a new turn: its conversation (found, or made), its row, the person's message; and read what came before.
 
@@ -63,13 +62,13 @@ def begin(
     """
     try:
         if request.conversation_id is None:
-            return _begin_conversation(session, request, lease_expires_at), ()
+            return _begin_conversation(connection, request, lease_expires_at), ()
         lease = Lease(request.turn_id, request.conversation_id, 1, lease_expires_at)
         known = _first_attempt(request, lease_expires_at)
-        statements.BEGIN.run_with_next(session, values(**known, conversation_id=lease.conversation_id))
-        history = read_history(session, lease)
+        statements.BEGIN.run_with_next(connection, values(**known, conversation_id=lease.conversation_id))
+        history = read_history(connection, lease)
         # What can be read of the conversation is this person's, and so is the conversation.
-        is_begun = bool(history) or _stands(session, lease)
+        is_begun = bool(history) or _stands(connection, lease)
     except IntegrityError as error:
         raise AlreadyBegunError from error
     if not is_begun:
@@ -77,10 +76,10 @@ def begin(
     return lease, history
 
 
-def _begin_conversation(session: Session, request: TurnRequest, lease_expires_at: datetime) -> Lease:
+def _begin_conversation(connection: Connection, request: TurnRequest, lease_expires_at: datetime) -> Lease:
     person = {"subject": request.subject, "email": request.email, "title": _title(request.message)}
     _, conversation_id, *_ = statements.BEGIN_IN_NEW_CONVERSATION.run(
-        session, values(**_first_attempt(request, lease_expires_at), **person), whole_transaction=True
+        connection, values(**_first_attempt(request, lease_expires_at), **person), whole_transaction=True
     )
     return Lease(request.turn_id, int(conversation_id), 1, lease_expires_at)
 
@@ -97,7 +96,7 @@ def _first_attempt(request: TurnRequest, lease_expires_at: datetime) -> dict[str
 
 
 def resume(
-    session: Session, request: TurnRequest, lease_expires_at: datetime, *, is_repeated: bool = False
+    connection: Connection, request: TurnRequest, lease_expires_at: datetime, *, is_repeated: bool = False
 ) -> tuple[Lease, Sequence[Reply]] | FinishedTurn | None:
     """Find what stands in the way of `begin`: take an interrupted turn over, or return one that is finished.
 
@@ -111,27 +110,27 @@ def resume(
         TurnInProgressError: another invocation is at this turn.
         TurnSupersededError: the conversation has gone on without this turn.
     """
-    turn = _find(session, request)
+    turn = _find(connection, request)
     if turn is None:
-        _make_way(session, request)
+        _make_way(connection, request)
         return None
     if turn.request_hash != request.request_hash:
         raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
     if turn.status is TurnStatus.FINISHED:
-        return FinishedTurn(turn.conversation_id, _replies(session, turn.id))
+        return FinishedTurn(turn.conversation_id, _replies(connection, turn.id))
     if is_repeated and turn.status is TurnStatus.RUNNING and turn.lease_expires_at == lease_expires_at:
-        return Lease(turn.id, turn.conversation_id, turn.attempt, lease_expires_at), _replies(session, turn.id)
+        return Lease(turn.id, turn.conversation_id, turn.attempt, lease_expires_at), _replies(connection, turn.id)
     # A first attempt with the id of this request is its own: it was begun, and the answer to the COMMIT was lost.
     is_own = turn.id == request.turn_id and turn.attempt == 1
     if turn.status is TurnStatus.RUNNING and not is_own:
         _refuse_a_live_lease(turn.lease_expires_at, TurnInProgressError, "This request is being worked on.")
     lease = Lease(turn.id, turn.conversation_id, turn.attempt + 1, lease_expires_at)
-    _take_over(session, turn, lease)
-    return lease, _replies(session, turn.id)
+    _take_over(connection, turn, lease)
+    return lease, _replies(connection, turn.id)
 
 
 def record_step(
-    session: Session,
+    connection: Connection,
     held: Lease,
     extended: Lease,
     *,
@@ -147,10 +146,10 @@ def record_step(
         AlreadyRecordedError: this step stands already.
         TurnSupersededError: the lease is lost.
     """
-    _write(session, statements.RECORD_STEP, held, extended, usage, content=content, tool_calls=tool_calls)
+    _write(connection, statements.RECORD_STEP, held, extended, usage, content=content, tool_calls=tool_calls)
 
 
-def finish(session: Session, held: Lease, extended: Lease, *, content: str, usage: Usage) -> int:
+def finish(connection: Connection, held: Lease, extended: Lease, *, content: str, usage: Usage) -> int:
     """Append the final reply, close the turn and return the reply's message id.
 
     This is the whole transaction: where it can be, it is committed at once.
@@ -159,31 +158,31 @@ def finish(session: Session, held: Lease, extended: Lease, *, content: str, usag
         AlreadyRecordedError: the turn was finished by this attempt already.
         TurnSupersededError: the lease is lost.
     """
-    return _write(session, statements.FINISH, held, extended, usage, whole_transaction=True, content=content)
+    return _write(connection, statements.FINISH, held, extended, usage, whole_transaction=True, content=content)
 
 
-def interrupt(session: Session, held: Lease, reason: str, *, is_permanent: bool) -> None:
+def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent: bool) -> None:
     """Give the lease back before the end; where it is lost already, do nothing.
 
     `is_permanent` says that the same request would meet the same again, until somebody has mended the `reason`.
     """
     status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
-    session.execute(statements.INTERRUPT, values(**_held(held), status=status, error=reason))
+    connection.execute(statements.INTERRUPT, values(**_held(held), status=status, error=reason))
 
 
-def recorded(session: Session, lease: Lease) -> Sequence[Reply]:
+def recorded(connection: Connection, lease: Lease) -> Sequence[Reply]:
     """Return what stands recorded of a turn, in order."""
-    return _replies(session, lease.turn_id)
+    return _replies(connection, lease.turn_id)
 
 
-def open_conversation(session: Session, user_id: uuid.UUID, subject: str, email: str | None, title: str) -> int:
+def open_conversation(connection: Connection, user_id: uuid.UUID, subject: str, email: str | None, title: str) -> int:
     """Make a conversation, and its owner where this is the person's first; return the conversation's id.
 
     Raises:
         sqlalchemy.exc.IntegrityError: another invocation made the owner at the same time.
     """
     _, conversation_id = statements.OPEN_CONVERSATION.run(
-        session, values(user_id=user_id, subject=subject, email=email, title=_title(title))
+        connection, values(user_id=user_id, subject=subject, email=email, title=_title(title))
     )
     return int(conversation_id)
 
@@ -192,12 +191,12 @@ def _title(message: str) -> str:
     return " ".join(message.split())[:TITLE_CHARACTERS]
 
 
-def _find(session: Session, request: TurnRequest) -> Row[*tuple[Any, ...]] | None:
+def _find(connection: Connection, request: TurnRequest) -> Row[*tuple[Any, ...]] | None:
     known = values(user_id=request.user_id, idempotency_key=request.idempotency_key)
-    return session.execute(statements.FIND_BY_KEY, known).one_or_none()
+    return connection.execute(statements.FIND_BY_KEY, known).one_or_none()
 
 
-def _take_over(session: Session, turn: Row[*tuple[Any, ...]], lease: Lease) -> None:
+def _take_over(connection: Connection, turn: Row[*tuple[Any, ...]], lease: Lease) -> None:
     """Make the lease that of the turn, unless it was abandoned or a newer turn exists."""
     taken = values(
         turn_id=turn.id,
@@ -207,17 +206,17 @@ def _take_over(session: Session, turn: Row[*tuple[Any, ...]], lease: Lease) -> N
         lease_expires_at=lease.expires_at,
     )
     try:
-        taken_id = session.execute(statements.TAKE_OVER, taken).scalar()
+        taken_id = connection.execute(statements.TAKE_OVER, taken).scalar()
     except IntegrityError as error:
         raise AlreadyBegunError from error
     if taken_id is None:
         raise TurnSupersededError("The conversation has gone on since; send the message again as a new one.")
 
 
-def _make_way(session: Session, request: TurnRequest) -> None:
+def _make_way(connection: Connection, request: TurnRequest) -> None:
     """Abandon the conversation's stale turn, if that is what took its place."""
     known = values(conversation_id=request.conversation_id, user_id=request.user_id)
-    running = session.execute(statements.FIND_RUNNING, known).one_or_none()
+    running = connection.execute(statements.FIND_RUNNING, known).one_or_none()
     if running is None:
         return
     _refuse_a_live_lease(
@@ -225,7 +224,7 @@ def _make_way(session: Session, request: TurnRequest) -> None:
         ConversationBusyError,
         "Another message of this conversation is being answered.",
     )
-    session.execute(statements.ABANDON, values(turn_id=running.id))
+    connection.execute(statements.ABANDON, values(turn_id=running.id))
 
 
 def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], detail: str) -> None:
@@ -234,8 +233,8 @@ def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], deta
         raise error(detail, retry_after_seconds=math.ceil(left_seconds))
 
 
-def _replies(session: Session, turn_id: uuid.UUID) -> Sequence[Reply]:
-    return [Reply(*row) for row in session.execute(statements.REPLIES, values(turn_id=turn_id))]
+def _replies(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
+    return [Reply(*row) for row in connection.execute(statements.REPLIES, values(turn_id=turn_id))]
 
 
 def _held(lease: Lease) -> dict[str, Any]:
@@ -243,7 +242,7 @@ def _held(lease: Lease) -> dict[str, Any]:
 
 
 def _write(
-    session: Session,
+    connection: Connection,
     write: Together,
     held: Lease,
     extended: Lease,
@@ -263,21 +262,21 @@ def _write(
         **message,
     )
     try:
-        turn_id, message_id, *_ = write.run(session, known, whole_transaction=whole_transaction)
+        turn_id, message_id, *_ = write.run(connection, known, whole_transaction=whole_transaction)
     except IntegrityError as error:
         # The conversation was deleted, and the turn with it: there is nothing left to append to.
         raise TurnSupersededError("The conversation was deleted meanwhile.") from error
     if turn_id is None:
-        _say_why_not(session, held, extended)
+        _say_why_not(connection, held, extended)
     return int(message_id)
 
 
-def _say_why_not(session: Session, held: Lease, extended: Lease) -> NoReturn:
-    if _stands(session, replace(held, expires_at=extended.expires_at)):
+def _say_why_not(connection: Connection, held: Lease, extended: Lease) -> NoReturn:
+    if _stands(connection, replace(held, expires_at=extended.expires_at)):
         raise AlreadyRecordedError
     raise TurnSupersededError("Another attempt has taken this turn over.")
 
 
-def _stands(session: Session, lease: Lease) -> bool:
+def _stands(connection: Connection, lease: Lease) -> bool:
     known = values(turn_id=lease.turn_id, attempt=lease.attempt, lease_expires_at=lease.expires_at)
-    return session.execute(statements.FIND_BY_LEASE, known).one_or_none() is not None
+    return connection.execute(statements.FIND_BY_LEASE, known).one_or_none() is not None
