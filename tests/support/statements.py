@@ -30,8 +30,9 @@ def recorded(engine: Engine) -> Iterator[list[list[str]]]:
 
     def commit(connection: Connection) -> None:
         # A message that is a transaction by itself has been committed with it.
-        if not is_idle(connection.connection.dbapi_connection):
-            messages.append(["COMMIT"])
+        if waiting or not is_idle(connection.connection.dbapi_connection):
+            messages.append([*waiting, "COMMIT"])
+            waiting.clear()
 
     listeners: dict[str, Callable[..., Any]] = {"commit": commit, "after_cursor_execute": execute}
     for name, listener in listeners.items():

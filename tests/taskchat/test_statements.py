@@ -1,6 +1,7 @@
 """Statements that are built once, and writes that are made together."""
 
 import uuid
+from typing import Any
 
 import pytest
 from sqlalchemy import ColumnElement, Connection, exists, insert, literal, select, text
@@ -111,6 +112,34 @@ def test_what_goes_with_the_next_statement_is_written_though_there_is_none(datab
         lambda connection: WELCOME.run_with_next(connection, values(user_id=ANN, title="100 % welcome"))
     )
     assert database.transaction(titles) == ["100 % welcome"]
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_message_that_is_a_transaction_by_itself_gets_no_commit_that_the_server_warns_of(database: Database) -> None:
+    def work(connection: Connection) -> Any:
+        WELCOME.run_with_next(connection, values(user_id=ANN, title="Welcome"))
+        return connection.connection.dbapi_connection
+
+    assert database.transaction(work).notices == []
+
+
+def test_what_goes_with_the_commit_is_committed_with_what_was_sent_before(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(text("SELECT 1"))
+        WELCOME.run_with_next(connection, values(user_id=ANN, title="Welcome"))
+
+    database.transaction(work)
+    assert database.transaction(titles) == ["Welcome"]
+
+
+def test_a_commit_raises_what_the_writes_that_go_with_it_raise_and_nothing_is_written(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        WELCOME.run(connection, values(user_id=BOB, title="Not to stay"))
+        WELCOME.run_with_next(connection, values(user_id=ANN, title="x" * 201))
+
+    with pytest.raises(DBAPIError):
+        database.transaction(work)
+    assert database.transaction(titles) == []
 
 
 def test_what_went_before_in_a_transaction_that_raises_is_not_written_by_the_next(database: Database) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from taskchat import agent, conversations, turns
 from taskchat.errors import (
@@ -209,8 +210,8 @@ class _RunningTurn:
 
         try:
             calls = self._chat.transaction(work)
-        except turns.AlreadyRecordedError:
-            calls = self._recorded()[-1].tool_calls or []
+        except IntegrityError:
+            calls = self._recorded(extended)[-1].tool_calls or []
         self._lease = extended
         self._tool_calls.extend(calls)
         return calls
@@ -224,12 +225,13 @@ class _RunningTurn:
                     connection, self._lease, extended, content=completion.content, usage=_usage(completion)
                 )
             )
-        except turns.AlreadyRecordedError:
-            message_id = self._recorded()[-1].message_id
+        except IntegrityError:
+            message_id = self._recorded(extended)[-1].message_id
         return ChatReply(self._lease.conversation_id, message_id, completion.content, self._tool_calls)
 
-    def _recorded(self) -> Sequence[turns.Reply]:
-        return self._chat.transaction(lambda connection: turns.recorded(connection, self._lease))
+    def _recorded(self, extended: turns.Lease) -> Sequence[turns.Reply]:
+        """Return what a COMMIT whose answer was lost has recorded, if it was that and not a lease that was lost."""
+        return self._chat.transaction(lambda connection: turns.recorded(connection, extended))
 
 
 def _turn_request(request: ChatRequest) -> turns.TurnRequest:

@@ -14,7 +14,8 @@ Write = ReturningInsert[Any] | ReturningUpdate[Any] | ReturningDelete[Any]
 WHOLE_TRANSACTION = "whole_transaction"
 """The execution option of a statement that is all of its transaction, and needs no BEGIN and no COMMIT."""
 WITH_NEXT = "with_next"
-"""The execution option of a statement whose result nobody looks at: it is sent in one message with the next one."""
+"""The execution option of a statement whose result nobody looks at: it is sent in one message with the next one, or
+with the COMMIT."""
 
 
 def given(column: ColumnElement[Value], name: str | None = None) -> BindParameter[Value]:
@@ -56,9 +57,10 @@ class Together:
         return self._run_one_by_one(connection, filled_with)
 
     def run_with_next(self, connection: Connection, filled_with: Mapping[str, object]) -> None:
-        """Run the writes, where it can be in one message with the next statement, and both as a whole transaction.
+        """Run the writes, where it can be in one message with the next statement, or with the COMMIT.
 
-        That one sees what was written. It raises what the writes raise.
+        That sees what was written, and raises what the writes raise. Where nothing went before them, the message is a
+        transaction by itself.
         """
         if connection.dialect.name == "postgresql":
             options = {WHOLE_TRANSACTION: True, WITH_NEXT: True}

@@ -88,10 +88,13 @@ class _Connection(extensions.connection):
             self.is_over = True
 
     def commit(self) -> None:
-        """Send what still waits, and commit, if there is a transaction."""
-        if self.unsent != _BEGIN:
-            self.send()
-        self._end("COMMIT")
+        """Commit, if there is a transaction, in one message with what still waits."""
+        if self.unsent in (b"", _BEGIN):
+            self._end("COMMIT")
+            return
+        if not self.is_over:
+            self.unsent += b"COMMIT"
+        self.send()
 
     def rollback(self) -> None:
         """Forget what waits, and roll back, if there is a transaction."""

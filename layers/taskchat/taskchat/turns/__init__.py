@@ -2,7 +2,6 @@
 
 from taskchat.turns.records import (
     AlreadyBegunError,
-    AlreadyRecordedError,
     FinishedTurn,
     Lease,
     Reply,
@@ -15,7 +14,6 @@ from taskchat.turns.transitions import begin, finish, interrupt, open_conversati
 
 __all__ = [
     "AlreadyBegunError",
-    "AlreadyRecordedError",
     "FinishedTurn",
     "Lease",
     "Reply",

@@ -21,10 +21,6 @@ class AlreadyBegunError(Exception):
     """Raised when the idempotency key or the conversation is taken; `resume` finds out by whom."""
 
 
-class AlreadyRecordedError(Exception):
-    """Raised when this very write was committed before, its answer lost; nothing is written again."""
-
-
 @dataclass(frozen=True)
 class TurnRequest:
     """What a turn is begun or resumed with; `turn_id` is new, and used only if the key is."""

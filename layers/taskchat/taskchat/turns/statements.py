@@ -86,8 +86,25 @@ def _insert_message(role: Role, conversation_id: Id, turn_id: Id, **columns: Id)
     return _insert(_messages, row, turn_id.is_not(None))
 
 
-def _touch_conversation(turn_id: Id, _message_id: Id) -> ReturningUpdate[Any]:
-    touched = update(_conversations).where(_conversations.c.id == _conversation_id, turn_id.is_not(None))
+def _change_held_turn(values: Mapping[str, Any]) -> ReturningUpdate[Any]:
+    """Change the turn, if the lease holds, and return its conversation."""
+    return update(_turns).where(*_is_held).values(values).returning(_turns.c.conversation_id)
+
+
+def _append_reply(conversation_id: Id, **columns: Id) -> ReturningInsert[Any]:
+    """Insert a message of the assistant. Where the turn was not met there is no conversation, and it is refused."""
+    row = {
+        "conversation_id": conversation_id,
+        "turn_id": given(_turns.c.id, "turn_id"),
+        "role": literal(Role.ASSISTANT, _messages.c.role.type),
+        "content": given(_messages.c.content),
+        **columns,
+    }
+    return insert(_messages).values(row).returning(_messages.c.id)
+
+
+def _touch_conversation(conversation_id: Id, _message_id: Id) -> ReturningUpdate[Any]:
+    touched = update(_conversations).where(_conversations.c.id == conversation_id)
     return touched.values(updated_at=utc_now()).returning(_conversations.c.id)
 
 
@@ -106,15 +123,13 @@ BEGIN = Together(
 )
 
 RECORD_STEP = Together(
-    lambda: update(_turns).where(*_is_held).values(_extended).returning(_turns.c.id),
-    lambda turn_id: _insert_message(
-        Role.ASSISTANT, _conversation_id, turn_id, tool_calls=given(_messages.c.tool_calls)
-    ),
+    lambda: _change_held_turn(_extended),
+    lambda conversation_id: _append_reply(conversation_id, tool_calls=given(_messages.c.tool_calls)),
 )
 
 FINISH = Together(
-    lambda: update(_turns).where(*_is_held).values(_extended | _finished).returning(_turns.c.id),
-    lambda turn_id: _insert_message(Role.ASSISTANT, _conversation_id, turn_id),
+    lambda: _change_held_turn(_extended | _finished),
+    _append_reply,
     _touch_conversation,
 )
 

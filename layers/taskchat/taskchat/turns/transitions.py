@@ -14,9 +14,8 @@ that never arrived, and a write by an invocation that was overtaken, both match 
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
@@ -30,11 +29,10 @@ from taskchat.errors import (
     TurnSupersededError,
 )
 from taskchat.models import TITLE_CHARACTERS, TurnStatus
-from taskchat.statements import Together, values
+from taskchat.statements import values
 from taskchat.turns import statements
 from taskchat.turns.records import (
     AlreadyBegunError,
-    AlreadyRecordedError,
     FinishedTurn,
     Lease,
     Reply,
@@ -140,13 +138,14 @@ def record_step(
 ) -> None:
     """Append what the model asked for and what came of it; the lease is `extended` from then on.
 
-    The tools ran in the same transaction: where this raises, their effects are gone with it.
+    The tools ran in the same transaction: where this fails, their effects are gone with it. This is its last
+    statement, sent in one message with the COMMIT where it can be: what it raises, the transaction raises.
 
     Raises:
-        AlreadyRecordedError: this step stands already.
-        TurnSupersededError: the lease is lost.
+        sqlalchemy.exc.IntegrityError: nothing is recorded by this; `recorded` finds out why.
     """
-    _write(connection, statements.RECORD_STEP, held, extended, usage, content=content, tool_calls=tool_calls)
+    known = {**_reply(held, extended, content, usage), **values(tool_calls=tool_calls)}
+    statements.RECORD_STEP.run_with_next(connection, known)
 
 
 def finish(connection: Connection, held: Lease, extended: Lease, *, content: str, usage: Usage) -> int:
@@ -155,10 +154,22 @@ def finish(connection: Connection, held: Lease, extended: Lease, *, content: str
     This is the whole transaction: where it can be, it is committed at once.
 
     Raises:
-        AlreadyRecordedError: the turn was finished by this attempt already.
-        TurnSupersededError: the lease is lost.
+        sqlalchemy.exc.IntegrityError: nothing is recorded by this; `recorded` finds out why.
     """
-    return _write(connection, statements.FINISH, held, extended, usage, whole_transaction=True, content=content)
+    known = _reply(held, extended, content, usage)
+    _, message_id, _ = statements.FINISH.run(connection, known, whole_transaction=True)
+    return int(message_id)
+
+
+def recorded(connection: Connection, lease: Lease) -> Sequence[Reply]:
+    """Return what stands recorded of a turn, in order, if its last record extended it to this lease.
+
+    Raises:
+        TurnSupersededError: it did not: the lease is lost, or the conversation deleted.
+    """
+    if not _stands(connection, lease):
+        raise TurnSupersededError("Another attempt has taken this turn over, or its conversation was deleted.")
+    return _replies(connection, lease.turn_id)
 
 
 def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent: bool) -> None:
@@ -168,11 +179,6 @@ def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent:
     """
     status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
     connection.execute(statements.INTERRUPT, values(**_held(held), status=status, error=reason))
-
-
-def recorded(connection: Connection, lease: Lease) -> Sequence[Reply]:
-    """Return what stands recorded of a turn, in order."""
-    return _replies(connection, lease.turn_id)
 
 
 def open_conversation(connection: Connection, user_id: uuid.UUID, subject: str, email: str | None, title: str) -> int:
@@ -241,40 +247,15 @@ def _held(lease: Lease) -> dict[str, Any]:
     return {"turn_id": lease.turn_id, "attempt": lease.attempt, "held_until": lease.expires_at}
 
 
-def _write(
-    connection: Connection,
-    write: Together,
-    held: Lease,
-    extended: Lease,
-    usage: Usage,
-    *,
-    whole_transaction: bool = False,
-    **message: object,
-) -> int:
-    """Change the turn, append a message and do what else the write holds: all of it, or by raising, none."""
-    known = values(
+def _reply(held: Lease, extended: Lease, content: str, usage: Usage) -> Mapping[str, object]:
+    return values(
         **_held(held),
-        conversation_id=held.conversation_id,
         extended_until=extended.expires_at,
+        content=content,
         model=usage.model,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
-        **message,
     )
-    try:
-        turn_id, message_id, *_ = write.run(connection, known, whole_transaction=whole_transaction)
-    except IntegrityError as error:
-        # The conversation was deleted, and the turn with it: there is nothing left to append to.
-        raise TurnSupersededError("The conversation was deleted meanwhile.") from error
-    if turn_id is None:
-        _say_why_not(connection, held, extended)
-    return int(message_id)
-
-
-def _say_why_not(connection: Connection, held: Lease, extended: Lease) -> NoReturn:
-    if _stands(connection, replace(held, expires_at=extended.expires_at)):
-        raise AlreadyRecordedError
-    raise TurnSupersededError("Another attempt has taken this turn over.")
 
 
 def _stands(connection: Connection, lease: Lease) -> bool:
