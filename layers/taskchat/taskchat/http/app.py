@@ -27,6 +27,8 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # The platform traces, and the logs are Powertools'.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_middleware(_BodyLimit)
     problems.install(app)

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 
 from taskchat import principal
 from taskchat.errors import InvalidField, InvalidRequestError
@@ -31,10 +31,9 @@ async def _seconds_left(request: Request) -> Callable[[], float]:
     return lambda: min(end - time.monotonic(), context.get_remaining_time_in_millis() / 1000)
 
 
-async def _idempotency_key(
-    request: Request, key: Annotated[str | None, Header(alias=IDEMPOTENCY_KEY_HEADER)] = None
-) -> str:
+async def _idempotency_key(request: Request) -> str:
     """Return the client's key, or a new one; the response carries it in either case, a failure's too."""
+    key = request.headers.get(IDEMPOTENCY_KEY_HEADER)
     if key is None:
         key = str(uuid.uuid4())
     elif not (1 <= len(key) <= 255 and all("!" <= character <= "~" for character in key)):

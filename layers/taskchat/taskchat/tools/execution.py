@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
 from taskchat.errors import NotFoundError
@@ -16,8 +16,8 @@ from taskchat.tools.arguments import InvalidArgumentsError, UnreadableArgumentsE
 from taskchat.tools.definition import Caller, Tool
 from taskchat.tools.registry import TOOLS
 
-_SAVEPOINT = text("SAVEPOINT tool")
-_ROLLBACK = text("ROLLBACK TO SAVEPOINT tool")
+_SAVEPOINT = "SAVEPOINT tool"
+_ROLLBACK = "ROLLBACK TO SAVEPOINT tool"
 _RECEIVED_CHARACTERS = 200
 _logger = logging.getLogger(__name__)
 
@@ -87,16 +87,16 @@ def _run(tool: Tool, record: ToolCall, caller: Caller) -> None:
         record["error"] = {"code": "invalid-arguments", "message": str(error)}
         return
     # Never released: the next one of this name hides it, and the commit ends them all. That saves a round trip.
-    caller.connection.execute(_SAVEPOINT)
+    caller.connection.exec_driver_sql(_SAVEPOINT)
     try:
         output = tool.run(caller, given)
     except NotFoundError as error:
-        caller.connection.execute(_ROLLBACK)
+        caller.connection.exec_driver_sql(_ROLLBACK)
         record["error"] = {"code": "not-found", "message": str(error)}
     except (IntegrityError, DataError) as error:
         if error.connection_invalidated:
             raise
-        caller.connection.execute(_ROLLBACK)
+        caller.connection.exec_driver_sql(_ROLLBACK)
         _logger.warning("%s was refused by the database: %s", tool.name, type(error.orig).__name__)
         record["error"] = {"code": "failed", "message": f"{tool.name} could not be done; nothing has changed."}
     else:

@@ -53,8 +53,8 @@ def _insert_conversation(_owner_id: Id) -> ReturningInsert[Any]:
     return insert(_conversations).values(row).returning(_conversations.c.id)
 
 
-def _insert_turn(conversation_id: Id, condition: ColumnElement[bool]) -> ReturningInsert[Any]:
-    row = {
+def _turn(conversation_id: Id) -> Mapping[str, Id]:
+    return {
         "id": given(_turns.c.id, "turn_id"),
         "conversation_id": conversation_id,
         "user_id": given(_turns.c.user_id),
@@ -64,26 +64,35 @@ def _insert_turn(conversation_id: Id, condition: ColumnElement[bool]) -> Returni
         "attempt": literal(1),
         "lease_expires_at": given(_turns.c.lease_expires_at),
     }
-    return _insert(_turns, row, condition)
+
+
+def _message(role: Role, conversation_id: Id) -> Mapping[str, Id]:
+    return {
+        "conversation_id": conversation_id,
+        "turn_id": given(_turns.c.id, "turn_id"),
+        "role": literal(role, _messages.c.role.type),
+        "content": given(_messages.c.content),
+    }
+
+
+def _insert_first_turn(_owner_id: Id, conversation_id: Id) -> ReturningInsert[Any]:
+    return insert(_turns).values(_turn(conversation_id)).returning(_turns.c.id)
+
+
+def _insert_first_message(_owner_id: Id, conversation_id: Id, _turn_id: Id) -> ReturningInsert[Any]:
+    return insert(_messages).values(_message(Role.USER, conversation_id)).returning(_messages.c.id)
 
 
 def _insert_turn_in_own_conversation() -> ReturningInsert[Any]:
     """Insert the turn below the person's conversation; below anybody else's, none."""
     user_id = given(_conversations.c.user_id)
     is_own = exists().where(_conversations.c.id == _conversation_id, _conversations.c.user_id == user_id)
-    return _insert_turn(_conversation_id, is_own)
+    return _insert(_turns, _turn(_conversation_id), is_own)
 
 
-def _insert_message(role: Role, conversation_id: Id, turn_id: Id, **columns: Id) -> ReturningInsert[Any]:
-    """Insert a message of the turn, if the write before met the turn."""
-    row = {
-        "conversation_id": conversation_id,
-        "turn_id": turn_id,
-        "role": literal(role, _messages.c.role.type),
-        "content": given(_messages.c.content),
-        **columns,
-    }
-    return _insert(_messages, row, turn_id.is_not(None))
+def _insert_message_of_turn(turn_id: Id) -> ReturningInsert[Any]:
+    """Insert the person's message, if the write before inserted the turn."""
+    return _insert(_messages, _message(Role.USER, _conversation_id), turn_id.is_not(None))
 
 
 def _change_held_turn(values: Mapping[str, Any]) -> ReturningUpdate[Any]:
@@ -93,13 +102,7 @@ def _change_held_turn(values: Mapping[str, Any]) -> ReturningUpdate[Any]:
 
 def _append_reply(conversation_id: Id, **columns: Id) -> ReturningInsert[Any]:
     """Insert a message of the assistant. Where the turn was not met there is no conversation, and it is refused."""
-    row = {
-        "conversation_id": conversation_id,
-        "turn_id": given(_turns.c.id, "turn_id"),
-        "role": literal(Role.ASSISTANT, _messages.c.role.type),
-        "content": given(_messages.c.content),
-        **columns,
-    }
+    row = {**_message(Role.ASSISTANT, conversation_id), **columns}
     return insert(_messages).values(row).returning(_messages.c.id)
 
 
@@ -113,13 +116,13 @@ OPEN_CONVERSATION = Together(_insert_owner, _insert_conversation)
 BEGIN_IN_NEW_CONVERSATION = Together(
     _insert_owner,
     _insert_conversation,
-    lambda _owner_id, conversation_id: _insert_turn(conversation_id, conversation_id.is_not(None)),
-    lambda _owner_id, conversation_id, turn_id: _insert_message(Role.USER, conversation_id, turn_id),
+    _insert_first_turn,
+    _insert_first_message,
 )
 
 BEGIN = Together(
     _insert_turn_in_own_conversation,
-    lambda turn_id: _insert_message(Role.USER, _conversation_id, turn_id),
+    _insert_message_of_turn,
 )
 
 RECORD_STEP = Together(
