@@ -2,8 +2,9 @@
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class in lower case
@@ -29,16 +30,20 @@ INSERT_TASK = "INSERT INTO tasks (title, priority) VALUES (%s, %s) RETURNING id"
 Conversation: TypeAlias = str | int | None
 
 
-class Subject(Protocol):
+class Subject(ABC):
     """One way of doing it; it keeps its connections between turns, as a warm function does."""
 
+    @abstractmethod
     def seed(self, messages: int) -> Conversation:
         """Make a conversation with so many messages; None where the first turn makes it."""
-        ...
 
-    def turn(self, conversation: Conversation) -> None:
+    def request(self, conversation: Conversation) -> Any:
+        """Return what `turn` is given: made by somebody else, before the clock runs."""
+        return conversation
+
+    @abstractmethod
+    def turn(self, request: Any) -> None:
         """Answer a message of the conversation, creating one task on the way."""
-        ...
 
 
 def database_url() -> str:
@@ -76,8 +81,9 @@ def run(make_subject: Callable[[], Subject]) -> None:
         subject = make_subject()
 
         def turn(conversation: Conversation) -> float:
+            request = subject.request(conversation)
             begin = time.perf_counter()
-            subject.turn(conversation)
+            subject.turn(request)
             return (time.perf_counter() - begin) * 1000
 
         return {"seed": subject.seed, "turn": turn}

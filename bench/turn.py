@@ -1,5 +1,6 @@
 """Table 2: a turn that creates one task, by how much has been said before."""
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -85,8 +86,11 @@ def _measure_size(running: Bench, size: int, runs: int) -> Mapping[str, Mapping[
             results[name] = []
         except WorkerError as error:
             failures[name] = str(error).splitlines()[0]
-    for _ in range(runs):
-        for name, found in results.items():
+    order = list(results.items())
+    for number_of_run in range(runs):
+        # What ran right before can be felt: so each follows upon each other one.
+        random.Random(number_of_run).shuffle(order)  # noqa: S311
+        for name, found in order:
             if size == 0:
                 conversations[name] = running.workers[name].ask("seed", messages=0)
             found.append(turn(running, name, conversations[name]))

@@ -13,6 +13,7 @@ from bench.subject import (
     TEXT,
     WINDOW_MESSAGES,
     Conversation,
+    Subject,
     TaskList,
     model_url,
     run,
@@ -44,7 +45,7 @@ TOOL = {
 }
 
 
-class Floor:
+class Floor(Subject):
     """What a turn costs when nothing but the turn is done."""
 
     def __init__(self) -> None:

@@ -15,6 +15,7 @@ from bench.subject import (
     MODEL,
     TEXT,
     Conversation,
+    Subject,
     TaskList,
     database_url,
     model_url,
@@ -24,7 +25,7 @@ from bench.subject import (
 os.environ["LANGSMITH_TRACING"] = "false"
 
 
-class LangGraph:
+class LangGraph(Subject):
     """One agent over one saver; a thread for each conversation."""
 
     def __init__(self) -> None:

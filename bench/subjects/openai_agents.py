@@ -15,6 +15,7 @@ from bench.subject import (
     MODEL,
     TEXT,
     Conversation,
+    Subject,
     TaskList,
     database_url,
     model_url,
@@ -22,7 +23,7 @@ from bench.subject import (
 )
 
 
-class OpenAIAgents:
+class OpenAIAgents(Subject):
     """One agent, one engine; a session for each conversation."""
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from bench.subject import (
     TEXT,
     WINDOW_MESSAGES,
     Conversation,
+    Subject,
     TaskList,
     database_url,
     model_url,
@@ -37,7 +38,7 @@ HISTORY = "SELECT message FROM chat_messages WHERE conversation_id = %s ORDER BY
 APPEND = "INSERT INTO chat_messages (conversation_id, message) SELECT %s, value FROM jsonb_array_elements(%s::jsonb)"
 
 
-class PydanticAI:
+class PydanticAI(Subject):
     """An agent with DBOS's durability, run in a workflow; it reads its history before and appends to it after."""
 
     def __init__(self) -> None:

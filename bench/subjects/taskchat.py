@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 
-from bench.subject import API_KEY, MESSAGE, MODEL, TEXT, Conversation, database_url, model_url, run
+from bench.subject import API_KEY, MESSAGE, MODEL, TEXT, Conversation, Subject, database_url, model_url, run
 
 os.environ |= {
     "DATABASE_URL": database_url(),
@@ -19,7 +19,7 @@ os.environ |= {
 from functions.chat import app as chat
 from functions.migrate import app as migrate
 from taskchat import principal
-from tests.support.lambda_events import LambdaContext, http_event, invoke
+from tests.support.lambda_events import LambdaContext, http_event
 
 SEED = """
 INSERT INTO messages (conversation_id, role, content, created_at)
@@ -28,7 +28,7 @@ FROM generate_series(1, %s) AS number
 """
 
 
-class Taskchat:
+class Taskchat(Subject):
     """The deployed code; the function of migrations makes its tables."""
 
     def __init__(self) -> None:
@@ -48,12 +48,15 @@ class Taskchat:
             cursor.execute(SEED, (row[0], TEXT, messages, messages))
         return int(row[0])
 
-    def turn(self, conversation: Conversation) -> None:
+    def request(self, conversation: Conversation) -> dict[str, Any]:
+        """Return the event, which API Gateway makes."""
         body = {"message": MESSAGE, "conversation_id": conversation}
-        key = {"idempotency-key": str(uuid.uuid4())}
-        answer = invoke(chat.handler, http_event("POST", "/chat", body=body, headers=key))
-        assert answer.status == 200, answer.body
-        assert len(answer.body["tool_calls"]) == 1
+        return http_event("POST", "/chat", body=body, headers={"idempotency-key": str(uuid.uuid4())})
+
+    def turn(self, request: dict[str, Any]) -> None:
+        answer = chat.handler(request, LambdaContext())
+        assert answer["statusCode"] == 200, answer
+        assert answer["body"].count('"tool":"create_task"') == 1
 
 
 if __name__ == "__main__":

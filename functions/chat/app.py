@@ -15,9 +15,7 @@ from taskchat.http import (
     IDEMPOTENCY_KEY_HEADER,
     Body,
     Id,
-    IdempotencyKeyDep,
-    PrincipalDep,
-    SecondsLeftDep,
+    InvocationDep,
     Text,
     TimeZone,
     create_app,
@@ -73,25 +71,24 @@ def chat() -> Chat:
 async def post_chat(
     *,
     body: ChatBody,
-    principal: PrincipalDep,
-    idempotency_key: IdempotencyKeyDep,
-    seconds_left: SecondsLeftDep,
+    invocation: InvocationDep,
     response: Response,
 ) -> ChatAnswer:
     """Answer a message; sent again with the same key, it goes on or replays, and nothing is done twice."""
+    principal = invocation.principal
     reply = chat().answer(
         ChatRequest(
             user_id=principal.user_id,
             subject=principal.subject,
             email=principal.email,
-            idempotency_key=idempotency_key,
+            idempotency_key=invocation.idempotency_key,
             message=body.message,
             conversation_id=body.conversation_id,
             time_zone=body.timezone,
         ),
-        seconds_left,
+        invocation.seconds_left,
     )
-    response.headers[IDEMPOTENCY_KEY_HEADER] = idempotency_key
+    response.headers[IDEMPOTENCY_KEY_HEADER] = invocation.idempotency_key
     if reply.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return ChatAnswer(

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -43,6 +44,20 @@ async def _idempotency_key(request: Request) -> str:
     return key
 
 
+@dataclass(frozen=True)
+class Invocation:
+    """What stands around a request's own fields: who sends it, under which key, and how long there is to answer."""
+
+    principal: Principal
+    idempotency_key: str
+    seconds_left: Callable[[], float]
+
+
+async def _invocation(request: Request) -> Invocation:
+    # One dependency, not three: to solve one takes FastAPI longer than to compute it.
+    return Invocation(await _principal(request), await _idempotency_key(request), await _seconds_left(request))
+
+
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 SecondsLeftDep = Annotated[Callable[[], float], Depends(_seconds_left)]
-IdempotencyKeyDep = Annotated[str, Depends(_idempotency_key)]
+InvocationDep = Annotated[Invocation, Depends(_invocation)]
