@@ -97,12 +97,12 @@ def import_early(module: Path) -> None:
         file.writelines(f"{line}\n" for line in late)
 
 
-def changed_chat(ours: Path, name: str, changes: Mapping[str, str]) -> BuiltFunction:
-    """Return the chat function of this build with lines of its module replaced by others, compiled."""
-    known = built_function("ChatFunction", ours)
-    package = ours.with_name(name)
+def changed(ours: Path, function: str, copy: str, changes: Mapping[str, str]) -> BuiltFunction:
+    """Return a copy of a function of this build with lines of its `app.py` replaced by others, compiled."""
+    known = built_function(function, ours)
+    package = ours.with_name(copy)
     shutil.copytree(known.package, package)
-    module = package / "functions" / "chat" / "app.py"
+    [module] = package.glob("functions/*/app.py")
     text = module.read_text(encoding="utf-8")
     for line, other in changes.items():
         assert line in text, line
