@@ -8,7 +8,7 @@ from importlib import import_module
 from bench.figures import DEFAULT_RUNS, Section
 from bench.report import RESULTS, print_section, write
 
-TABLES = ("cold_start", "late_imports", "turn", "by_size", "network", "growth", "crowd", "memory_sizes")
+TABLES = ("cold_start", "restored", "late_imports", "turn", "by_size", "network", "growth", "crowd", "memory_sizes")
 
 
 def main(arguments: Sequence[str]) -> None:
