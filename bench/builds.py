@@ -16,6 +16,7 @@ from local.toolchain import ROOT
 
 OURS = "this build"
 DEFAULT = "as `sam build` makes it"
+DEFAULT_BUT_LAZY = "the same, the SDK entered as in (a)"
 BARE = "bare handler"
 FASTAPI = "FastAPI + Mangum alone"
 MCP_SDK = "FastAPI + Mangum + the MCP SDK"
@@ -62,12 +63,12 @@ def build(folder: Path) -> Path:
     return target
 
 
-def default_build(ours: Path) -> Path:
+def default_build(ours: Path, *, lazy: bool = False) -> Path:
     """Return a copy as SAM's own Python builder would leave it.
 
-    No bytecode, whole packages, entered as they are, and every import at the top of its module.
+    No bytecode, whole packages, and every import at the top of its module; `lazy` enters packages as this build does.
     """
-    target = ours.with_name("default")
+    target = ours.with_name("default-but-lazy" if lazy else "default")
     shutil.copytree(ours, target, ignore=shutil.ignore_patterns("__pycache__"))
     for part, package, below in LEFT_OUT:
         found = find_spec(package)
@@ -75,8 +76,9 @@ def default_build(ours: Path) -> Path:
         assert found.origin is not None
         source = Path(found.origin).parent / below
         shutil.copytree(source, target / part / package / below, ignore=shutil.ignore_patterns("__pycache__"))
-    with (target / "TaskchatLayer/python/taskchat/lazy_packages.py").open("a", encoding="utf-8") as file:
-        file.write(ENTER_WITH_INIT)
+    if not lazy:
+        with (target / "TaskchatLayer/python/taskchat/lazy_packages.py").open("a", encoding="utf-8") as file:
+            file.write(ENTER_WITH_INIT)
     for own in (*target.glob("*/functions"), target / "TaskchatLayer" / "python" / "taskchat"):
         for module in own.rglob("*.py"):
             import_early(module)

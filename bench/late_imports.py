@@ -47,7 +47,7 @@ LATE = {
     MODEL: LATE_MODEL,
 }
 BESIDE = {USE: "        model.begin(),\n"}
-WITH_INIT = {FIRST_LINE: f"import openai\n{FIRST_LINE}"}
+WITH_INIT = {FIRST_LINE: f"import gc\n\ngc.disable()\nimport openai\n{FIRST_LINE}"}
 RECORDS = "from taskchat.conversations import ConversationRecord, MessageRecord, Page\n"
 LATE_SQLALCHEMY = {
     "from taskchat import conversations\n": "",

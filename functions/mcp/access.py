@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, event
 
-from taskchat import calls, turns
+from taskchat import calls
 from taskchat.calls import Client
+from taskchat.database import Database
 from taskchat.errors import DatabaseUnavailableError
 from taskchat.principal import Principal
 from taskchat.tools import ToolCall
@@ -27,7 +28,7 @@ class Access:
     """One person's data during one request; `deadline_seconds` is the longest that a statement may take."""
 
     person: Principal
-    database_transaction: turns.Transaction
+    database: Database
     seconds_left: Callable[[], float]
     deadline_seconds: float
 
@@ -35,14 +36,14 @@ class Access:
         """Run work in one transaction that is given up, undone, before the request runs out of time.
 
         Raises:
-            DatabaseUnavailableError: the next statement might not come to its end.
+            DatabaseUnavailableError: the next statement, or connecting, might not come to its end.
         """
 
         def bounded(connection: Connection) -> Result:
             event.listen(connection, "before_cursor_execute", self._check_time)
             return work(connection)
 
-        return self.database_transaction(bounded)
+        return self.database.transaction(bounded, before_each_try=self._check_time)
 
     def call(self, client: str, tool: str, arguments: dict[str, Any]) -> ToolCall:
         """Run a tool for a client of that name, and return its record."""

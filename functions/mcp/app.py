@@ -35,7 +35,7 @@ async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Respons
         raise
     body = await request.body()
     deadline_seconds = settings().database_deadline_seconds
-    access = Access(person, database().transaction, seconds_left, deadline_seconds)
+    access = Access(person, database(), seconds_left, deadline_seconds)
     return Exchange(server.create(access), body, security(event, settings().mcp_hosts, settings().mcp_origins))
 
 

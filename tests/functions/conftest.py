@@ -58,6 +58,14 @@ def closed_port() -> int:
 
 
 @pytest.fixture
+def silent_server() -> Iterator[socket.socket]:
+    """Return a server on loopback that answers nobody; whoever waits for it is there to be accepted."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+@pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """Return what the functions log: one JSON document a line."""
     stream = io.StringIO()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from taskchat.chat import Chat, ChatReply, ChatRequest
@@ -248,3 +249,19 @@ def test_no_connection_is_held_while_the_model_thinks(
     scripted_model.script(look)
     chat.answer(request_of(), plenty)
     assert checked_out == [0]
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.parametrize("script", [[says("boom")], [calls(("create_task", {"title": "Milk"}), content="boom")]])
+def test_a_reply_that_the_database_refuses_is_a_defect_and_not_a_lost_lease(
+    chat: Chat, database: Database, scripted_model: ScriptedModel, script: list[Answer]
+) -> None:
+    refuse = "ALTER TABLE messages ADD CHECK (content <> 'boom')"
+    database.transaction(lambda connection: connection.exec_driver_sql(refuse))
+    scripted_model.script(*script)
+
+    with pytest.raises(IntegrityError):
+        chat.answer(request_of("key", "Hello"), plenty)
+
+    assert read(database, col(Turn.status)) == [TurnStatus.FAILED]
+    assert read(database, col(Task.title)) == []

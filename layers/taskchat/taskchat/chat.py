@@ -211,7 +211,9 @@ class _RunningTurn:
         try:
             calls = self._chat.transaction(work)
         except IntegrityError:
-            calls = self._recorded(extended)[-1].tool_calls or []
+            if (reply := self._last_recorded(extended)) is None:
+                raise
+            calls = reply.tool_calls or []
         self._lease = extended
         self._tool_calls.extend(calls)
         return calls
@@ -226,12 +228,15 @@ class _RunningTurn:
                 )
             )
         except IntegrityError:
-            message_id = self._recorded(extended)[-1].message_id
+            if (reply := self._last_recorded(extended)) is None:
+                raise
+            message_id = reply.message_id
         return ChatReply(self._lease.conversation_id, message_id, completion.content, self._tool_calls)
 
-    def _recorded(self, extended: turns.Lease) -> Sequence[turns.Reply]:
-        """Return what a COMMIT whose answer was lost has recorded, if it was that and not a lease that was lost."""
-        return self._chat.transaction(lambda connection: turns.recorded(connection, extended))
+    def _last_recorded(self, extended: turns.Lease) -> turns.Reply | None:
+        """Return what a COMMIT whose answer was lost has recorded, and None where a write was refused for itself."""
+        replies = self._chat.transaction(lambda connection: turns.recorded(connection, self._lease, extended))
+        return replies[-1] if replies else None
 
 
 def _turn_request(request: ChatRequest) -> turns.TurnRequest:

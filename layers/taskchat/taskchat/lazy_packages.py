@@ -11,6 +11,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
+_PUBLIC = ("__all__", "__version__")
 Homes = Mapping[str, str]
 """The public names of a package that are used, each with the module that defines it, relative to the package."""
 
@@ -19,7 +20,8 @@ def enter_without_init(packages: Mapping[str, Homes]) -> None:
     """Leave out the `__init__` of these packages, which nobody has imported yet.
 
     `from package import name` finds a name at its home. Any other name that is asked for, or one that has left its
-    home, runs the `__init__`: what a new version of the package moves is slower from then on, and not broken.
+    home, runs the `__init__`: what a new version of the package moves is slower from then on, and not broken. That is
+    for one thread, as while a function is imported: another one may meet a package whose `__init__` is under way.
     """
     sys.meta_path.insert(0, _Finder(packages))
 
@@ -58,15 +60,22 @@ class _Package(ModuleType):
 
     def __getattr__(self, name: str) -> object:
         loader = self.__spec__.loader if self.__spec__ else None
-        # The import system looks for names of its own, such as `__wrapped__`, in modules that do not have them.
-        if not isinstance(loader, _Loader) or (name.startswith("__") and name != "__version__"):
+        # Others look through all modules for names of their own, such as `__warningregistry__`, that none of these has.
+        if not isinstance(loader, _Loader) or (name.startswith("__") and name not in _PUBLIC):
             raise AttributeError(f"{self.__name__} has no {name}")
         if (found := self._at_home(loader.homes, name)) is None:
-            self.__class__ = ModuleType  # type: ignore[assignment]
-            loader.run_init(self)
+            self._run_init(loader)
             return getattr(self, name)
         setattr(self, name, found)
         return found
+
+    def _run_init(self, loader: _Loader) -> None:
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        try:
+            loader.run_init(self)
+        except BaseException:
+            self.__class__ = _Package
+            raise
 
     def _at_home(self, homes: Homes, name: str) -> object:
         if PathFinder.find_spec(f"{self.__name__}.{name}", self.__path__):

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import socket
 from dataclasses import replace
 
 import pytest
@@ -205,6 +206,18 @@ def test_a_call_that_runs_out_of_time_on_its_way_changes_nothing(modern: Peer) -
     assert next(left_ms) == 5_000
     assert modern.call("list_tasks")["structuredContent"]["tasks"] == []
     assert titles(modern) == []
+
+
+def test_a_call_without_enough_time_left_does_not_even_connect(
+    modern: Peer, monkeypatch: pytest.MonkeyPatch, silent_server: socket.socket
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u@127.0.0.1:{silent_server.getsockname()[1]}/d")
+    hurried = replace(modern, remaining_ms=lambda: 5_000)
+    error = hurried.error("tools/call", {"name": "list_tasks", "arguments": {}})
+
+    assert error["data"]["code"] == "database-unavailable"
+    with pytest.raises(BlockingIOError):
+        silent_server.accept()
 
 
 def test_a_database_that_is_gone_is_said_in_words(

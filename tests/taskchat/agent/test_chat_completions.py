@@ -1,10 +1,11 @@
 """The model behind a provider, call by call; `tests/functions/chat/test_model_faults.py` has all that goes wrong."""
 
 import threading
+from contextlib import closing
 
 import pytest
 
-from taskchat.agent.chat_completions import ChatCompletionsModel
+from taskchat.agent.chat_completions import ChatCompletionsModel, Provider
 from taskchat.errors import TurnInterruptedError
 from tests.support.scripted_model import ScriptedModel, hangs, says
 
@@ -39,3 +40,32 @@ def test_after_an_answer_that_did_not_come_in_time_another_thread_asks(
     stuck = waiting_threads() - before
     assert ask(model) == "Here."
     assert waiting_threads() - before != stuck
+
+
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [
+        ("", "/chat/completions"),
+        ("/", "/chat/completions"),
+        ("/v1", "/v1/chat/completions"),
+        ("/v1/", "/v1/chat/completions"),
+        ("/tenants/a%20b/v1", "/tenants/a%20b/v1/chat/completions"),
+    ],
+)
+def test_the_path_is_joined_to_whatever_base_url_a_provider_has(
+    scripted_model: ScriptedModel, base: str, path: str
+) -> None:
+    scripted_model.script(says("Here."))
+    provider = Provider("key", scripted_model.base_url.removesuffix("/v1") + base, "scripted")
+    with closing(ChatCompletionsModel(lambda: provider)) as model:
+        assert ask(model) == "Here."
+    assert scripted_model.requests[-1].path == path
+
+
+def test_a_provider_is_not_told_on_what_machine_this_is(
+    model: ChatCompletionsModel, scripted_model: ScriptedModel
+) -> None:
+    scripted_model.script(says("Here."))
+    ask(model)
+    told = {name for name in scripted_model.requests[-1].headers if name.startswith("x-stainless-")}
+    assert not told & {"x-stainless-os", "x-stainless-arch", "x-stainless-runtime", "x-stainless-runtime-version"}

@@ -74,6 +74,7 @@ def resume(database: Database, request: TurnRequest) -> Any:
 def record_step(database: Database, held: Lease, extended: Lease) -> Any:
     return recorded_once(
         database,
+        held,
         extended,
         lambda connection: turns.record_step(
             connection, held, extended, content="", tool_calls=[CALL], usage=Usage("scripted", 10, 1)
@@ -84,17 +85,18 @@ def record_step(database: Database, held: Lease, extended: Lease) -> Any:
 def finish(database: Database, held: Lease, extended: Lease) -> Any:
     return recorded_once(
         database,
+        held,
         extended,
         lambda connection: turns.finish(connection, held, extended, content="Done.", usage=Usage("scripted", 20, 2)),
     )
 
 
-def recorded_once(database: Database, extended: Lease, write: Callable[[Connection], Any]) -> Any:
+def recorded_once(database: Database, held: Lease, extended: Lease, write: Callable[[Connection], Any]) -> Any:
     """Write, and return what the write does; of one that recorded nothing, what stands recorded already."""
     try:
         return database.transaction(write)
     except IntegrityError:
-        return database.transaction(lambda connection: turns.recorded(connection, extended))
+        return database.transaction(lambda connection: turns.recorded(connection, held, extended))
 
 
 def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) -> None:
@@ -175,7 +177,8 @@ def test_the_steps_and_the_reply_are_appended_and_their_cost_is_added_up(databas
         (Role.ASSISTANT, "", [CALL]),
         (Role.ASSISTANT, "Done.", None),
     ]
-    replies = database.transaction(lambda connection: turns.recorded(connection, last))
+    replies = database.transaction(lambda connection: turns.recorded(connection, extended, last))
+    assert replies is not None
     assert replies[-1].message_id == message_id
 
 
@@ -308,6 +311,11 @@ def test_a_write_repeated_after_its_answer_was_lost_is_recognised(database: Data
     assert step.tool_calls == [CALL]
     assert reply.message_id == message_id
     assert len(stored_messages(database)) == 3
+
+
+def test_a_write_that_is_refused_for_itself_is_told_from_a_lost_lease(database: Database) -> None:
+    held = begin(database, turn_request())
+    assert database.transaction(lambda connection: turns.recorded(connection, held, held.extended(30))) is None
 
 
 def test_a_turn_whose_conversation_was_deleted_is_superseded(database: Database) -> None:

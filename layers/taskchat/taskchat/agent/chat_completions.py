@@ -124,10 +124,11 @@ class _ConnectedModel:
         self._client = OpenAI(
             api_key=provider.api_key, base_url=provider.base_url, max_retries=0, http_client=_http_client()
         )
-        # A provider need not know on what machine this is, and seven headers fewer are checked and sent.
+        # A provider need not know on what machine this is, and six headers fewer are checked and sent.
         self._headers = dict.fromkeys(self._client.platform_headers(), omit)
         # Joined once: for a path the SDK does it at each call.
-        self._url = f"{self._client.base_url}chat/completions"
+        base_url = self._client.base_url
+        self._url = str(base_url.copy_with(raw_path=base_url.raw_path + b"chat/completions"))
 
     def download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
         """Return the raw answer: the SDK would neither bound its size nor check its shape."""

@@ -45,8 +45,7 @@ def create(url: URL, deadlines: Deadlines, **options: Any) -> Engine:
         use_native_hstore=False,
         **options,
     )
-    # On the dialect: for an event on the engine, all of its events are looked through at each statement.
-    event.listen(engine.dialect, "handle_error", _redact)
+    event.listen(engine, "handle_error", _redact)
     return engine
 
 

@@ -69,8 +69,12 @@ class Database:
         finally:
             self._deadlines.connect_seconds = kept
 
-    def transaction(self, work: Callable[[Connection], Result]) -> Result:
+    def transaction(
+        self, work: Callable[[Connection], Result], *, before_each_try: Callable[[], None] = lambda: None
+    ) -> Result:
         """Run `work` in one transaction, commit, and return what it returned.
+
+        A try may have to connect first; where there is no time for that, `before_each_try` may raise.
 
         Where the connection was lost, or a lock was, `work` runs once more on a new one: so it must be safe to
         run again after a commit whose answer never arrived. That replaces a ping before every transaction.
@@ -80,6 +84,7 @@ class Database:
         """
         failure: Exception | None = None
         for _ in range(TRIES):
+            before_each_try()
             try:
                 return self._attempt(work)
             except (DBAPIError, PoolTimeoutError) as error:

@@ -138,6 +138,8 @@ FINISH = Together(
 
 INTERRUPT = update(_turns).where(*_is_held).values(status=given(_turns.c.status), error=given(_turns.c.error))
 
+FIND_HELD = select(_turns.c.id).where(*_is_held)
+
 FIND_BY_LEASE = select(_turns.c.id).where(
     _is_this_turn,
     _turns.c.attempt == given(_turns.c.attempt),

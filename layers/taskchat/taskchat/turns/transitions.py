@@ -161,15 +161,20 @@ def finish(connection: Connection, held: Lease, extended: Lease, *, content: str
     return int(message_id)
 
 
-def recorded(connection: Connection, lease: Lease) -> Sequence[Reply]:
-    """Return what stands recorded of a turn, in order, if its last record extended it to this lease.
+def recorded(connection: Connection, held: Lease, extended: Lease) -> Sequence[Reply] | None:
+    """Find out why a write that would have `extended` the lease was refused.
+
+    Return what stands recorded of the turn, in order, where the same write was committed before; and None where the
+    lease is still `held`, so that the write itself is at fault.
 
     Raises:
-        TurnSupersededError: it did not: the lease is lost, or the conversation deleted.
+        TurnSupersededError: the lease is lost, or the conversation deleted.
     """
-    if not _stands(connection, lease):
-        raise TurnSupersededError("Another attempt has taken this turn over, or its conversation was deleted.")
-    return _replies(connection, lease.turn_id)
+    if _stands(connection, extended):
+        return _replies(connection, held.turn_id)
+    if connection.execute(statements.FIND_HELD, values(**_held(held))).one_or_none() is not None:
+        return None
+    raise TurnSupersededError("Another attempt has taken this turn over, or its conversation was deleted.")
 
 
 def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent: bool) -> None:
