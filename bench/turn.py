@@ -23,10 +23,13 @@ SUBJECTS: Mapping[str, str] = {
 SIZES = (0, 200, 2_000, 20_000)
 LONGEST_TURN_SECONDS = 60
 WARM_UP_TURNS = 2
+TIMES_WITHOUT_HISTORY = 4
+"""Such a turn is short, and each of them begins a conversation of its own: so more of them can be had."""
 NOTES = [
     "Milliseconds are those of the subject's own process, around the turn. Statements, rows and WAL are what "
     "`pg_stat_statements` counted during it, BEGIN and COMMIT included; rows read are those that queries returned. "
-    "The data lies in memory, fsync and synchronous commit are on.",
+    "The data lies in memory, fsync and synchronous commit are on. With no messages before it, a turn begins a "
+    f"conversation of its own, and there are {TIMES_WITHOUT_HISTORY} times as many runs.",
     "Taskchat and the floor give the model the last 50 messages (Taskchat: of at most 8,000 tokens, by estimate), and "
     "so does the table beside DBOS; the other two give it everything.",
 ]
@@ -87,7 +90,7 @@ def _measure_size(running: Bench, size: int, runs: int) -> Mapping[str, Mapping[
         except WorkerError as error:
             failures[name] = str(error).splitlines()[0]
     order = list(results.items())
-    for number_of_run in range(runs):
+    for number_of_run in range(runs if size else runs * TIMES_WITHOUT_HISTORY):
         # What ran right before can be felt: so each follows upon each other one.
         random.Random(number_of_run).shuffle(order)  # noqa: S311
         for name, found in order:
