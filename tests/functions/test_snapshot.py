@@ -2,6 +2,7 @@
 
 import os
 import random
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -119,6 +120,19 @@ def test_instances_of_one_snapshot_do_not_share_their_random_numbers() -> None:
         states.append(random.getstate())
 
     assert states[0] != states[1]
+
+
+@pytest.mark.usefixtures("registered", "chat_handler")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_instances_of_one_snapshot_do_not_share_the_random_numbers_of_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[bytes] = []
+    monkeypatch.setattr(ssl, "RAND_add", lambda seed, _bytes_of_entropy: seeds.append(seed))
+    run_before_snapshot()
+    for _ in range(2):
+        run_after_restore()
+
+    assert len(set(seeds)) == 2
+    assert min(map(len, seeds)) >= 32
 
 
 @pytest.mark.usefixtures("registered")

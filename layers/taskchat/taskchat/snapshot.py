@@ -8,7 +8,9 @@ no state of a random number generator.
 import importlib
 import importlib.util
 import logging
+import os
 import random
+import ssl
 from collections.abc import Callable
 
 from taskchat.database import database
@@ -18,6 +20,7 @@ from taskchat.settings import settings
 RUNTIME_MODULE = "snapshot_restore_py"
 CONNECT_SECONDS = 5.0
 """What a connection may take after a restore: Lambda gives all hooks together 10 s, and then fails the request."""
+SEED_BYTES = 32
 _logger = logging.getLogger(__name__)
 
 
@@ -33,8 +36,7 @@ def around_snapshot(*prepare: Callable[[], object]) -> None:
     runtime.register_before_snapshot(_disconnect)
     for step in (_load_what_reads_secrets, *prepare):
         runtime.register_before_snapshot(step)
-    # The generator's state would be the same in every instance. `uuid` and `secrets` ask the kernel instead.
-    runtime.register_after_restore(random.seed)
+    runtime.register_after_restore(_seed_anew)
     runtime.register_after_restore(_connect)
 
 
@@ -44,6 +46,13 @@ def _load_what_reads_secrets() -> None:
 
 def _disconnect() -> None:
     database().dispose()
+
+
+def _seed_anew() -> None:
+    """Set generators apart whose state is the same in every instance; `uuid` and `secrets` ask the kernel each time."""
+    random.seed()
+    # That of TLS: a snapshot holds it as it was when the certificates were loaded.
+    ssl.RAND_add(os.urandom(SEED_BYTES), SEED_BYTES)
 
 
 def _connect() -> None:
