@@ -8,16 +8,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from bench.subject import API_KEY, MESSAGE, MODEL, database_url, model_url
+from bench.subject import MESSAGE, function_variables
 from bench.worker import Command, serve
 
-os.environ |= {
-    "DATABASE_URL": database_url(),
-    "OPENAI_BASE_URL": model_url(),
-    "OPENAI_API_KEY": API_KEY,
-    "OPENAI_MODEL": MODEL,
-    "POWERTOOLS_LOG_LEVEL": "WARNING",
-}
+os.environ |= {**function_variables(), "POWERTOOLS_LOG_LEVEL": "WARNING"}
 
 from functions.chat import app as chat
 from functions.migrate import app as migrate

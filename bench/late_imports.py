@@ -48,10 +48,9 @@ LATE = {
 }
 BESIDE = {USE: "        model.begin(),\n"}
 WITH_INIT = {FIRST_LINE: f"import gc\n\ngc.disable()\nimport openai\n{FIRST_LINE}"}
-RECORDS = "from taskchat.conversations import ConversationRecord, MessageRecord, Page\n"
 LATE_SQLALCHEMY = {
     "from taskchat import conversations\n": "",
-    RECORDS: "",
+    "from taskchat.conversations import ConversationRecord, MessageRecord, Page\n": "",
     "from taskchat.database import database\n": "",
     "from taskchat.models import TITLE_CHARACTERS, Role\n": "TITLE_CHARACTERS, Role = 200, str\n",
     "from taskchat.snapshot import around_snapshot\n": "",
@@ -76,7 +75,7 @@ def measure(runs: int) -> Sequence[Section]:
     with laboratory() as lab:
         return [
             _section("6. Where `import openai` belongs", lab, "ChatFunction", _places_of_openai(lab), runs),
-            _section("6. Where SQLAlchemy belongs", lab, "ConversationsFunction", _places_of_sqlalchemy(lab), runs),
+            _section("6b. Where SQLAlchemy belongs", lab, "ConversationsFunction", _places_of_sqlalchemy(lab), runs),
         ]
 
 

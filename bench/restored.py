@@ -6,6 +6,7 @@ What Lambda takes to bring the memory back is not in it.
 
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -13,7 +14,7 @@ from importlib import import_module
 from bench import servers
 from bench.cold_start import EVENTS
 from bench.figures import Section, medians, number
-from bench.subject import API_KEY, MODEL, database_url, model_url
+from bench.subject import function_variables
 from bench.worker import Command, serve, worker
 from tests.support.lambda_events import LambdaContext
 
@@ -79,19 +80,11 @@ def _go_on(name: str, event: object) -> Mapping[str, float]:
 
 
 def _commands(name: str) -> Mapping[str, Command]:
-    os.environ |= {
-        "DATABASE_URL": database_url(),
-        "OPENAI_BASE_URL": model_url(),
-        "OPENAI_API_KEY": API_KEY,
-        "OPENAI_MODEL": MODEL,
-        "MCP_HOSTS": EVENTS["McpFunction"]()["headers"]["host"],
-    }
+    os.environ |= {**function_variables(), "MCP_HOSTS": EVENTS["McpFunction"]()["headers"]["host"]}
     import_module(FUNCTIONS[name])
     import_module("awslambdaric.lambda_runtime_hooks_runner").run_before_snapshot()
     return {"restore": lambda: _restore(name)}
 
 
 if __name__ == "__main__":
-    import sys
-
     serve(lambda: _commands(sys.argv[1]))

@@ -56,6 +56,16 @@ def model_url() -> str:
     return os.environ["BENCH_MODEL_URL"]
 
 
+def function_variables() -> Mapping[str, str]:
+    """Return what Taskchat's functions read from the environment, to be set before one is imported."""
+    return {
+        "DATABASE_URL": database_url(),
+        "OPENAI_BASE_URL": model_url(),
+        "OPENAI_API_KEY": API_KEY,
+        "OPENAI_MODEL": MODEL,
+    }
+
+
 class TaskList:
     """The tool of the peers: one insert over a kept connection of psycopg2."""
 

@@ -7,14 +7,9 @@ from typing import Any
 
 import psycopg2
 
-from bench.subject import API_KEY, MESSAGE, MODEL, TEXT, Conversation, Subject, database_url, model_url, run
+from bench.subject import MESSAGE, TEXT, Conversation, Subject, database_url, function_variables, run
 
-os.environ |= {
-    "DATABASE_URL": database_url(),
-    "OPENAI_BASE_URL": model_url(),
-    "OPENAI_API_KEY": API_KEY,
-    "OPENAI_MODEL": MODEL,
-}
+os.environ |= function_variables()
 
 from functions.chat import app as chat
 from functions.migrate import app as migrate

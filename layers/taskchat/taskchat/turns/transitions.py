@@ -144,7 +144,7 @@ def record_step(
     Raises:
         sqlalchemy.exc.IntegrityError: nothing is recorded by this; `recorded` finds out why.
     """
-    known = {**_reply(held, extended, content, usage), **values(tool_calls=tool_calls)}
+    known = _reply(held, extended, content, usage, tool_calls=tool_calls)
     statements.RECORD_STEP.run_with_next(connection, known)
 
 
@@ -252,7 +252,7 @@ def _held(lease: Lease) -> dict[str, Any]:
     return {"turn_id": lease.turn_id, "attempt": lease.attempt, "held_until": lease.expires_at}
 
 
-def _reply(held: Lease, extended: Lease, content: str, usage: Usage) -> Mapping[str, object]:
+def _reply(held: Lease, extended: Lease, content: str, usage: Usage, **columns: object) -> Mapping[str, object]:
     return values(
         **_held(held),
         extended_until=extended.expires_at,
@@ -260,6 +260,7 @@ def _reply(held: Lease, extended: Lease, content: str, usage: Usage) -> Mapping[
         model=usage.model,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
+        **columns,
     )
 
 
