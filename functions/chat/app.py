@@ -1,6 +1,6 @@
 """POST /chat: a person's message in, the assistant's reply out."""
 
-from taskchat.cold_start import keep_all
+from taskchat.cold_start import imports_done
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -58,7 +58,7 @@ def chat() -> Chat:
     """Return the chat over both."""
     known = settings()
     return Chat(
-        database().transaction,
+        database(),
         model,
         known.model_timeout_seconds,
         known.history_messages,
@@ -75,12 +75,9 @@ async def post_chat(
     response: Response,
 ) -> ChatAnswer:
     """Answer a message; sent again with the same key, it goes on or replays, and nothing is done twice."""
-    principal = invocation.principal
     reply = chat().answer(
         ChatRequest(
-            user_id=principal.user_id,
-            subject=principal.subject,
-            email=principal.email,
+            principal=invocation.principal,
             idempotency_key=invocation.idempotency_key,
             message=body.message,
             conversation_id=body.conversation_id,
@@ -101,4 +98,4 @@ async def post_chat(
 
 around_snapshot(model.close)
 handler = lambda_handler(app)
-keep_all()
+imports_done()

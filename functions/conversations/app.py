@@ -1,6 +1,6 @@
 """GET /conversations, and what hangs below it."""
 
-from taskchat.cold_start import keep_all
+from taskchat.cold_start import imports_done
 
 import re
 from collections.abc import Mapping, Sequence
@@ -143,4 +143,4 @@ async def delete_conversation(*, conversation_id: ConversationId, principal: Pri
 
 around_snapshot()
 handler = lambda_handler(app)
-keep_all()
+imports_done()

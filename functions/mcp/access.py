@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, event
 
-from taskchat import calls
-from taskchat.calls import Client
+from taskchat.audit import Client, run_tool
 from taskchat.database import Database
 from taskchat.errors import DatabaseUnavailableError
 from taskchat.principal import Principal
-from taskchat.tools import ToolCall
+from taskchat.toolkit import ToolCall
 
 Result = TypeVar("Result")
 
@@ -47,8 +46,7 @@ class Access:
 
     def call(self, client: str, tool: str, arguments: dict[str, Any]) -> ToolCall:
         """Run a tool for a client of that name, and return its record."""
-        caller = Client(self.person.user_id, self.person.subject, self.person.email, client)
-        return calls.run(self.transaction, caller, tool, json.dumps(arguments), TIME_ZONE)
+        return run_tool(self.transaction, Client(self.person, client), tool, json.dumps(arguments), TIME_ZONE)
 
     def _check_time(self, *_statement: object) -> None:
         if self.seconds_left() < self.deadline_seconds + ANSWER_SECONDS:

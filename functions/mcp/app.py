@@ -1,6 +1,6 @@
 """POST /mcp: the tools for every client of the Model Context Protocol; and where such a client may sign in."""
 
-from taskchat.cold_start import keep_all
+from taskchat.cold_start import imports_done
 
 from typing import Any
 
@@ -62,4 +62,4 @@ def _origin(request: Request) -> str:
 
 around_snapshot(shown_tools)
 handler = lambda_handler(app)
-keep_all()
+imports_done()

@@ -10,7 +10,8 @@ from mcp_types import INVALID_PARAMS, CompleteRequestParams, CompleteResult, Com
 from functions.mcp.access import Access
 from functions.mcp.prompts import PROMPTS
 from functions.mcp.resources import CONVERSATION_TEMPLATE, LARGEST_LIST, TASK_TEMPLATE
-from taskchat import conversations, tasks
+from taskchat import conversations
+from taskchat.tasks import queries as tasks
 
 MOST_VALUES = 100
 """As the protocol allows."""

@@ -23,11 +23,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from functions.mcp.access import TIME_ZONE, Access
 from functions.mcp.pages import refuse_cursor
 from functions.mcp.transcripts import transcript
-from taskchat import conversations, tasks
+from taskchat import conversations
 from taskchat.errors import NotFoundError
 from taskchat.models import LARGEST_ID
-from taskchat.tasks import Status
-from taskchat.tools.outputs import TaskDetails, TaskList, TaskSummary
+from taskchat.tasks import queries as tasks
+from taskchat.tasks.queries import StatusFilter
+from taskchat.tasks.tools import TaskDetails, TaskList, TaskSummary
 
 TASK_TEMPLATE = "task://{id}"
 CONVERSATION_TEMPLATE = "conversation://{id}"
@@ -35,7 +36,7 @@ LARGEST_LIST = 1_000
 LARGEST_TRANSCRIPT = 200
 JSON = "application/json"
 MARKDOWN = "text/markdown"
-_LISTS = {"tasks://all": Status.ALL, "tasks://pending": Status.PENDING}
+_LISTS = {"tasks://all": StatusFilter.ALL, "tasks://pending": StatusFilter.PENDING}
 _ITEM = re.compile("(?P<kind>task|conversation)://(?P<id>[1-9][0-9]{0,18})")
 _NOT_FOUND_BEFORE_2026 = -32002
 
@@ -123,7 +124,7 @@ class Resources:
             return TextResourceContents(uri=uri, mime_type=JSON, text=self._task(int(found["id"])))
         return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=self._conversation(int(found["id"])))
 
-    def _tasks(self, status: Status) -> str:
+    def _tasks(self, status: StatusFilter) -> str:
         user_id = self.access.person.user_id
         page = self.access.transaction(
             lambda connection: tasks.find(connection, user_id, status=status, limit=LARGEST_LIST)

@@ -80,7 +80,7 @@ TABLES: Mapping[str, Table] = {
             "lease_expires_at",
             "created_at",
         ),
-        optional=("error", "model", "input_tokens", "output_tokens", "finished_at"),
+        optional=("lease_token", "error", "model", "input_tokens", "output_tokens", "finished_at"),
         indexes={"uq_turns_conversation_id_running": ("conversation_id",)},
         unique=[("user_id", "idempotency_key")],
         unique_where={"uq_turns_conversation_id_running": "running"},

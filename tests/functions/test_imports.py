@@ -24,7 +24,7 @@ NOT_IMPORTED = {
 
 
 @pytest.mark.parametrize("function", NOT_IMPORTED)
-def test_a_function_imports_nothing_that_its_first_request_may_do_without(function: str) -> None:
+def test_a_function_imports_only_its_own_dependencies(function: str) -> None:
     imported = set(result_of(f"import json, sys, {function}; print(json.dumps(sorted(sys.modules)))"))
 
     assert "taskchat.database" in imported

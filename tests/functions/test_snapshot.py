@@ -74,7 +74,7 @@ def test_a_snapshot_is_made_without_asking_for_a_secret(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_snapshot_holds_no_connection_to_the_provider_and_no_key_of_it(
+def test_a_snapshot_holds_no_connection_and_no_key(
     chat_handler: Handler, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def keys_sent() -> list[str]:
@@ -109,7 +109,7 @@ print(json.dumps("boto3" in sys.modules))
 
 @pytest.mark.usefixtures("registered", "chat_handler")
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_instances_of_one_snapshot_do_not_share_their_random_numbers() -> None:
+def test_restored_instances_share_no_random_numbers() -> None:
     random.seed(1)
     run_before_snapshot()
     frozen = random.getstate()
@@ -124,7 +124,7 @@ def test_instances_of_one_snapshot_do_not_share_their_random_numbers() -> None:
 
 @pytest.mark.usefixtures("registered", "chat_handler")
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_instances_of_one_snapshot_do_not_share_the_random_numbers_of_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restored_instances_share_no_tls_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: list[bytes] = []
     monkeypatch.setattr(ssl, "RAND_add", lambda seed, _bytes_of_entropy: seeds.append(seed))
     run_before_snapshot()
@@ -137,7 +137,7 @@ def test_instances_of_one_snapshot_do_not_share_the_random_numbers_of_tls(monkey
 
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_database_that_sleeps_through_the_restore_does_not_fail_it(
+def test_a_sleeping_database_does_not_fail_the_restore(
     chat_handler: Handler, monkeypatch: pytest.MonkeyPatch, closed_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@127.0.0.1:{closed_port}/none")

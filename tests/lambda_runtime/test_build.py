@@ -24,7 +24,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("part", [*FUNCTIONS, *LAYERS])
-def test_every_source_has_bytecode_that_is_taken_without_looking_at_the_source(build: Path, part: str) -> None:
+def test_every_source_has_unchecked_bytecode(build: Path, part: str) -> None:
     sources = list((build / part).rglob("*.py"))
 
     assert sources
@@ -51,13 +51,13 @@ def test_no_package_stands_in_a_function_and_in_a_layer(build: Path, function: s
 
 
 @pytest.mark.parametrize("part", [*FUNCTIONS, *LAYERS])
-def test_what_the_runtime_brings_and_what_developers_use_is_not_shipped(build: Path, part: str) -> None:
+def test_runtime_and_developer_packages_are_not_shipped(build: Path, part: str) -> None:
     shipped = {path.name for path in (build / part).rglob("*") if path.is_dir()}
 
     assert not shipped & {"boto3", "botocore", "pytest", "moto", "samcli", "tests", "local"}
 
 
-def test_what_a_library_only_imports_where_it_is_there_is_not_shipped(build: Path) -> None:
+def test_optional_imports_of_libraries_are_not_shipped(build: Path) -> None:
     assert not (build / "DependenciesLayer/python/pydantic/v1").exists()
     assert not (build / "McpFunction/uvicorn").exists()
 

@@ -84,9 +84,7 @@ def test_without_verified_claims_the_answer_is_a_401_problem(
 
 
 @pytest.mark.usefixtures("migrated")
-def test_migrate_upgrades_to_the_newest_revision_and_current_tells_it(
-    start_function: StartFunction, migration: Migration
-) -> None:
+def test_migrate_upgrades_and_current_shows_the_revision(start_function: StartFunction, migration: Migration) -> None:
     current = start_function("MigrateFunction").invoke({"action": "current"})
 
     assert migration.answer["from_revision"] is None
@@ -101,9 +99,7 @@ def test_a_failed_migration_is_a_function_error(start_function: StartFunction) -
 
 
 @pytest.mark.usefixtures("migrated")
-def test_a_turn_calls_a_tool_and_the_list_of_conversations_shows_it(
-    start_function: StartFunction, offline_provider: Mapping[str, str]
-) -> None:
+def test_a_turn_calls_a_tool_and_is_listed(start_function: StartFunction, offline_provider: Mapping[str, str]) -> None:
     chat = start_function("ChatFunction", offline_provider)
 
     answer = chat.invoke(http_event("POST", "/chat", body={"message": "Add a task to buy groceries"}))
@@ -141,7 +137,7 @@ def test_a_model_that_cannot_be_reached_is_a_502_problem(start_function: StartFu
 
 @pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize("name", HTTP_EVENTS)
-def test_each_sample_event_names_a_route_of_the_template_and_is_answered(
+def test_each_sample_event_has_a_route_and_an_answer(
     start_function: StartFunction, offline_provider: Mapping[str, str], name: str
 ) -> None:
     event = sample(name)

@@ -9,9 +9,10 @@ import pytest
 from taskchat.agent.chat_completions import ChatCompletionsModel, Provider
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import Database
+from taskchat.principal import Principal
 from tests.support.scripted_model import ScriptedModel
 
-ANN = uuid.UUID(int=1)
+ANN = Principal(uuid.UUID(int=1), "https://issuer.example ann")
 
 
 @pytest.fixture
@@ -32,9 +33,7 @@ def model(scripted_model: ScriptedModel) -> Iterator[ChatCompletionsModel]:
 @pytest.fixture
 def chat_over(model: ChatCompletionsModel) -> Callable[[Database], Chat]:
     """Return a maker of chats, one for each process that a test plays."""
-    return lambda database: Chat(
-        database.transaction, model, model_timeout_seconds=5.0, history_messages=50, history_tokens=8_000
-    )
+    return lambda database: Chat(database, model, model_timeout_seconds=5.0, history_messages=50, history_tokens=8_000)
 
 
 @pytest.fixture
@@ -46,9 +45,7 @@ def chat(chat_over: Callable[[Database], Chat], database: Database) -> Chat:
 def request_of(key: str = "key", message: str = "Add milk", conversation_id: int | None = None) -> ChatRequest:
     """Return Ann's message under an idempotency key."""
     return ChatRequest(
-        user_id=ANN,
-        subject="https://issuer.example ann",
-        email=None,
+        principal=ANN,
         idempotency_key=key,
         message=message,
         conversation_id=conversation_id,

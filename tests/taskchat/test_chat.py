@@ -70,7 +70,7 @@ def first_reply(chat: Chat, scripted_model: ScriptedModel) -> ChatReply:
     return chat.answer(request_of("opening", "Hello"), plenty)
 
 
-def test_of_invocations_racing_with_one_key_one_works_and_the_others_wait_or_replay(
+def test_one_of_several_racers_with_one_key_works(
     processes: list[Chat], database: Database, scripted_model: ScriptedModel
 ) -> None:
     scripted_model.script(MILK, says("Added."))
@@ -83,7 +83,7 @@ def test_of_invocations_racing_with_one_key_one_works_and_the_others_wait_or_rep
     assert scripted_model.unexpected == []
 
 
-def test_of_invocations_racing_on_one_conversation_one_works_at_a_time(
+def test_one_of_several_racers_in_a_conversation_works(
     processes: list[Chat], database: Database, scripted_model: ScriptedModel, first_reply: ChatReply
 ) -> None:
     everybody_is_here = threading.Semaphore(0)
@@ -117,7 +117,7 @@ def test_of_invocations_racing_on_one_conversation_one_works_at_a_time(
 
 
 @pytest.mark.parametrize("late_answer", [MILK, says("Added.")], ids=["with a step", "with a reply"])
-def test_an_invocation_that_wakes_up_after_another_took_over_writes_nothing(
+def test_a_late_invocation_writes_nothing_after_a_takeover(
     chat: Chat,
     chat_over: Callable[[Database], Chat],
     database: Database,
@@ -147,7 +147,7 @@ def test_an_invocation_that_wakes_up_after_another_took_over_writes_nothing(
     )
 
 
-def test_an_invocation_that_wakes_up_after_a_newer_message_writes_nothing(
+def test_a_late_invocation_writes_nothing_after_a_message(
     chat: Chat,
     chat_over: Callable[[Database], Chat],
     database: Database,
@@ -178,7 +178,7 @@ def test_an_invocation_that_wakes_up_after_a_newer_message_writes_nothing(
 
 # SQLite has one writer at a time: nothing can happen within another's transaction.
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_turn_overtaken_in_the_very_moment_of_its_takeover_stays_down(
+def test_a_turn_overtaken_during_takeover_is_superseded(
     chat: Chat,
     chat_over: Callable[[Database], Chat],
     database: Database,
@@ -194,7 +194,7 @@ def test_a_turn_overtaken_in_the_very_moment_of_its_takeover_stays_down(
     overtaking: list[ChatReply] = []
 
     def overtake(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("UPDATE turns") and not overtaking:
+        if "FROM conversations" in statement and "FOR UPDATE" in statement and not overtaking:
             scripted_model.script(MILK, says("Added."))
             newer = request_of("newer", "Well?", first_reply.conversation_id)
             overtaking.append(chat_over(other_database).answer(newer, plenty))
@@ -207,7 +207,7 @@ def test_a_turn_overtaken_in_the_very_moment_of_its_takeover_stays_down(
     assert read(database, col(Task.title)) == ["Milk"]
 
 
-def test_a_conversation_deleted_in_the_middle_of_a_turn_stays_deleted(
+def test_a_conversation_deleted_during_a_turn_stays_gone(
     chat: Chat, database: Database, database_url: str, scripted_model: ScriptedModel
 ) -> None:
     other_database = Database(lambda: database_url)
@@ -253,7 +253,7 @@ def test_no_connection_is_held_while_the_model_thinks(
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 @pytest.mark.parametrize("script", [[says("boom")], [calls(("create_task", {"title": "Milk"}), content="boom")]])
-def test_a_reply_that_the_database_refuses_is_a_defect_and_not_a_lost_lease(
+def test_a_refused_reply_is_a_defect_not_a_lost_lease(
     chat: Chat, database: Database, scripted_model: ScriptedModel, script: list[Answer]
 ) -> None:
     refuse = "ALTER TABLE messages ADD CHECK (content <> 'boom')"

@@ -165,7 +165,7 @@ def behaviour(scripted_model: ScriptedModel) -> Behaviour:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_process_that_dies_at_any_point_leaves_a_turn_that_is_finished_exactly_once(
+def test_a_killed_process_leaves_an_exactly_once_turn(
     database_url: str,
     chat_over: Callable[[Database], Chat],
     scripted_model: ScriptedModel,
@@ -194,7 +194,7 @@ def test_a_process_that_dies_at_any_point_leaves_a_turn_that_is_finished_exactly
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("act", [connection_dies, answer_is_lost])
-def test_a_connection_that_fails_at_any_point_costs_nothing_but_a_new_one(
+def test_a_failed_connection_costs_only_a_new_one(
     postgres_url: str,
     chat_over: Callable[[Database], Chat],
     scripted_model: ScriptedModel,

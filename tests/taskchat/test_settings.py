@@ -47,7 +47,7 @@ def test_a_named_secret_comes_from_the_secrets_manager(secrets: Any) -> None:
     assert settings.resolve_openai_api_key() == "binary key"
 
 
-def test_a_secret_of_another_name_is_not_asked_for_when_the_variable_is_set(secrets: Any) -> None:
+def test_a_plain_variable_is_preferred_to_a_secret(secrets: Any) -> None:
     settings = read_settings({"OPENAI_API_KEY": "key", "OPENAI_API_KEY_SECRET": "does/not/exist"})
     assert settings.resolve_openai_api_key() == "key"
     assert secrets.list_secrets()["SecretList"] == []
@@ -60,7 +60,7 @@ def test_migrations_use_the_pooled_url_where_no_other_is_set() -> None:
 
 
 @pytest.mark.parametrize("environment", [{}, {"DATABASE_URL": ""}, {"DATABASE_URL": "  ", "DATABASE_URL_SECRET": ""}])
-def test_a_secret_that_is_nowhere_is_an_error_that_names_the_variable(environment: dict[str, str]) -> None:
+def test_a_missing_secret_is_reported_by_variable_name(environment: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"^set DATABASE_URL or DATABASE_URL_SECRET$"):
         read_settings(environment).resolve_database_url()
 
@@ -86,7 +86,7 @@ def test_no_secret_is_shown_by_the_settings() -> None:
     assert "hunter2" not in shown
 
 
-def test_the_secrets_manager_s_client_is_imported_only_for_a_named_secret() -> None:
+def test_boto3_is_imported_only_for_a_named_secret() -> None:
     script = (
         "import sys; from taskchat.settings import read_settings; "
         "read_settings({'DATABASE_URL': 'x'}).resolve_database_url(); "

@@ -1,51 +1,45 @@
-"""One turn from message to reply: the durable turn around the agent."""
+"""One turn from message to reply: the durable turn around the agent's loop."""
 
 import hashlib
 import json
+import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
-from types import TracebackType
-from typing import Any, Self
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from taskchat import agent, conversations, turns
-from taskchat.errors import (
-    ConversationBusyError,
-    DatabaseUnavailableError,
-    ModelFailedError,
-    TaskchatError,
-    TurnSupersededError,
-)
+from taskchat.database import Database
+from taskchat.errors import DatabaseUnavailableError, ModelFailedError, TaskchatError, TurnSupersededError
+from taskchat.principal import Principal
+from taskchat.tools import call
 
-BEGIN_TRIES = 4
-"""How often the way to a turn may be found taken, and a moment later free, before it counts as busy."""
 RESERVED_SECONDS = 2.0
-"""What is kept back from the model for recording its answer and for the answer's way home."""
+"""Time kept back from the model for recording its answer and for the response to the client."""
 LEASE_MARGIN_SECONDS = 1.0
+
+Result = TypeVar("Result")
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A person's message, trimmed and not empty; `idempotency_key` names its turn, whenever it is sent again."""
+    """A person's message, trimmed and not empty. The idempotency key names its turn."""
 
-    user_id: uuid.UUID
-    subject: str
-    email: str | None
+    principal: Principal
     idempotency_key: str
     message: str
     conversation_id: int | None
-    time_zone: ZoneInfo
+    time_zone: tzinfo
 
 
 @dataclass(frozen=True)
 class ChatReply:
-    """What the person gets; `tool_calls` are elements of the audit trail, `replayed` tells a stored reply."""
+    """The reply; `tool_calls` are elements of the audit trail, and `replayed` marks a stored reply."""
 
     conversation_id: int
     message_id: int
@@ -56,9 +50,9 @@ class ChatReply:
 
 @dataclass(frozen=True)
 class Chat:
-    """Answers messages; `model_timeout_seconds` bounds one call of the model, the history's two limits its window."""
+    """Answers messages. `model_timeout_seconds` bounds one model call, the last two fields bound the history window."""
 
-    transaction: turns.Transaction
+    database: Database
     model: agent.Model
     model_timeout_seconds: float
     history_messages: int
@@ -68,71 +62,51 @@ class Chat:
         """Carry the turn to its end, from wherever it stands, within the `seconds_left` of this invocation.
 
         Raises:
-            TaskchatError: the turn could not be begun or not be finished; nothing that was recorded is lost.
+            TaskchatError: the turn could not begin or could not finish. Recorded steps are kept.
         """
         budget = _Budget(self.model_timeout_seconds, seconds_left)
-        begun = self._begin(_turn_request(request), budget)
-        if isinstance(begun, turns.FinishedTurn):
-            return _reply(begun.conversation_id, begun.replies, replayed=True)
-        with _RunningTurn(self, request, begun, budget) as turn:
+        started = self._begin(request, budget)
+        if isinstance(started, turns.FinishedTurn):
+            *steps, final = started.replies
+            return ChatReply(
+                started.conversation_id, final.message_id, final.content, _tool_calls(steps), replayed=True
+            )
+        turn = _RunningTurn(self.database, request, budget, started.lease, _tool_calls(started.steps))
+        with turn.given_back_on_error():
             answer = agent.run(
                 self.model,
-                turn.messages(),
-                steps_taken=len(begun.steps),
+                _messages(request, started),
+                steps_taken=len(started.steps),
                 record_step=turn.record_step,
                 model_seconds=budget.model_seconds,
             )
             return turn.finish(answer)
 
-    def _begin(self, request: turns.TurnRequest, budget: "_Budget") -> "_Begun | turns.FinishedTurn":
-        for _ in range(BEGIN_TRIES):
-            lease_expires_at = turns.lease_end(budget.lease_seconds())
-            try:
-                return self._begin_new(request, lease_expires_at)
-            except turns.AlreadyBegunError:
-                pass
-            try:
-                resumed = self._resume(request, lease_expires_at)
-            except turns.AlreadyBegunError:
-                continue
-            if resumed is not None:
-                return resumed
-        raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
-
-    def _begin_new(self, request: turns.TurnRequest, lease_expires_at: datetime) -> "_Begun":
-        read_history = partial(self._history, user_id=request.user_id)
-
-        def work(connection: Connection) -> _Begun:
-            lease, history = turns.begin(connection, request, lease_expires_at, read_history)
-            return _Begun(lease, history, [])
-
-        return self.transaction(work)
-
-    def _resume(self, request: turns.TurnRequest, lease_expires_at: datetime) -> "_Begun | turns.FinishedTurn | None":
-        tries = 0
-
-        def work(connection: Connection) -> _Begun | turns.FinishedTurn | None:
-            nonlocal tries
-            tries += 1
-            found = turns.resume(connection, request, lease_expires_at, is_repeated=tries > 1)
-            if found is None or isinstance(found, turns.FinishedTurn):
-                return found
-            lease, steps = found
-            return _Begun(lease, self._history(connection, lease, user_id=request.user_id), steps)
-
-        return self.transaction(work)
-
-    def _history(
-        self, connection: Connection, lease: turns.Lease, *, user_id: uuid.UUID
-    ) -> Sequence[conversations.WindowMessage]:
-        return conversations.load_window(
-            connection,
-            user_id,
-            lease.conversation_id,
-            messages=self.history_messages,
-            tokens=self.history_tokens,
-            before_turn=lease.turn_id,
+    def _begin(self, request: ChatRequest, budget: "_Budget") -> "_Started | turns.FinishedTurn":
+        turn_request = turns.TurnRequest(
+            principal=request.principal,
+            idempotency_key=request.idempotency_key,
+            request_hash=_hash(request),
+            conversation_id=request.conversation_id,
+            message=request.message,
         )
+        token = uuid.uuid4()
+
+        def work(connection: Connection) -> _Started | turns.FinishedTurn:
+            turn = turns.begin(connection, turn_request, token, budget.lease_seconds())
+            if isinstance(turn, turns.FinishedTurn):
+                return turn
+            history = conversations.load_window(
+                connection,
+                request.principal.user_id,
+                turn.lease.conversation_id,
+                messages=self.history_messages,
+                tokens=self.history_tokens,
+                before_turn=turn.lease.turn_id,
+            )
+            return _Started(turn.lease, turn.steps, history)
+
+        return self.database.transaction(work)
 
 
 @dataclass(frozen=True)
@@ -144,127 +118,119 @@ class _Budget:
         return min(self.model_timeout_seconds, self.seconds_left() - RESERVED_SECONDS)
 
     def lease_seconds(self) -> float:
-        """Return what one call of the model and the write after it may take at most."""
+        """Return the longest time that one model call and the write after it may take."""
         return max(0.0, self.model_seconds()) + RESERVED_SECONDS + LEASE_MARGIN_SECONDS
 
 
 @dataclass(frozen=True)
-class _Begun:
+class _Started:
     lease: turns.Lease
-    history: Sequence[conversations.WindowMessage]
     steps: Sequence[turns.Reply]
+    history: Sequence[conversations.WindowMessage]
 
 
+@dataclass
 class _RunningTurn:
-    """A turn whose lease this invocation holds; leaving it by an error gives the lease back."""
+    """A turn whose lease this invocation holds."""
 
-    def __init__(self, chat: Chat, request: ChatRequest, begun: _Begun, budget: _Budget) -> None:
-        self._chat = chat
-        self._request = request
-        self._begun = begun
-        self._budget = budget
-        self._lease = begun.lease
-        self._tool_calls = [call for step in begun.steps for call in step.tool_calls or ()]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        # Without the lease there is nothing to give back, and without the database no way to.
-        if error is not None and not isinstance(error, TurnSupersededError | DatabaseUnavailableError):
-            reason, is_permanent = _end_of(error)
-            self._chat.transaction(
-                lambda connection: turns.interrupt(connection, self._lease, reason, is_permanent=is_permanent)
-            )
-
-    def messages(self) -> list[agent.ChatMessage]:
-        """Return what the model is given: instructions, history, the person's message, the steps so far."""
-        now = datetime.now(self._request.time_zone)
-        return [
-            {"role": "system", "content": agent.system_prompt(now)},
-            *agent.transcript(self._begun.history),
-            {"role": "user", "content": self._request.message},
-            *(message for step in self._begun.steps for message in agent.step(step.content, step.tool_calls or [])),
-        ]
+    database: Database
+    request: ChatRequest
+    budget: _Budget
+    lease: turns.Lease
+    tool_calls: list[Mapping[str, Any]] = field(default_factory=list)
 
     def record_step(self, completion: agent.Completion) -> Sequence[Mapping[str, Any]]:
         """Run the tools that the model asked for and record them, in one transaction."""
-        extended = self._lease.extended(self._budget.lease_seconds())
+        renewed = self.lease.renewed()
 
         def work(connection: Connection) -> Sequence[Mapping[str, Any]]:
             calls = [
-                agent.call_tool(connection, request, user_id=self._request.user_id, time_zone=self._request.time_zone)
+                call(connection, request, user_id=self.request.principal.user_id, time_zone=self.request.time_zone)
                 for request in completion.requests
             ]
             turns.record_step(
                 connection,
-                self._lease,
-                extended,
+                self.lease,
+                renewed,
+                self.budget.lease_seconds(),
                 content=completion.content,
                 tool_calls=calls,
                 usage=_usage(completion),
             )
             return calls
 
-        try:
-            calls = self._chat.transaction(work)
-        except IntegrityError:
-            if (reply := self._last_recorded(extended)) is None:
-                raise
-            calls = reply.tool_calls or []
-        self._lease = extended
-        self._tool_calls.extend(calls)
+        calls = self._write(work, renewed, lambda recorded: recorded.tool_calls or [])
+        self.tool_calls.extend(calls)
         return calls
 
     def finish(self, completion: agent.Completion) -> ChatReply:
         """Record the final reply and close the turn."""
-        extended = self._lease.extended(self._budget.lease_seconds())
+        renewed = self.lease.renewed()
+
+        def work(connection: Connection) -> int:
+            return turns.finish(connection, self.lease, renewed, content=completion.content, usage=_usage(completion))
+
+        message_id = self._write(work, renewed, lambda recorded: recorded.message_id)
+        return ChatReply(self.lease.conversation_id, message_id, completion.content, self.tool_calls)
+
+    def _write(
+        self, work: Callable[[Connection], Result], renewed: turns.Lease, result_of: Callable[[turns.Reply], Result]
+    ) -> Result:
+        """Run a transaction that renews the lease. If its COMMIT was applied but not answered, read its result."""
         try:
-            message_id = self._chat.transaction(
-                lambda connection: turns.finish(
-                    connection, self._lease, extended, content=completion.content, usage=_usage(completion)
-                )
-            )
-        except IntegrityError:
-            if (reply := self._last_recorded(extended)) is None:
+            result = self.database.transaction(work)
+        except TurnSupersededError:
+            recorded = self.database.transaction(lambda connection: turns.recorded(connection, renewed))
+            if recorded is None:
                 raise
-            message_id = reply.message_id
-        return ChatReply(self._lease.conversation_id, message_id, completion.content, self._tool_calls)
+            result = result_of(recorded[-1])
+        self.lease = renewed
+        return result
 
-    def _last_recorded(self, extended: turns.Lease) -> turns.Reply | None:
-        """Return what a COMMIT whose answer was lost has recorded, and None where a write was refused for itself."""
-        replies = self._chat.transaction(lambda connection: turns.recorded(connection, self._lease, extended))
-        return replies[-1] if replies else None
+    @contextmanager
+    def given_back_on_error(self) -> Iterator[None]:
+        """Give the lease back if the block fails, so that the same request can continue at once."""
+        try:
+            yield
+        except TurnSupersededError:
+            raise
+        except BaseException as error:
+            reason, is_permanent = _reason(error)
+            try:
+                self.database.transaction(
+                    lambda connection: turns.interrupt(connection, self.lease, reason, is_permanent=is_permanent)
+                )
+            except DatabaseUnavailableError:
+                # The error that ended the turn says more to the client. The lease expires by itself.
+                _logger.warning("the lease of an interrupted turn could not be given back")
+            raise
 
 
-def _turn_request(request: ChatRequest) -> turns.TurnRequest:
-    identity = json.dumps([request.message, request.conversation_id, request.time_zone.key])
-    return turns.TurnRequest(
-        turn_id=uuid.uuid4(),
-        user_id=request.user_id,
-        subject=request.subject,
-        email=request.email,
-        idempotency_key=request.idempotency_key,
-        request_hash=hashlib.sha256(identity.encode()).hexdigest(),
-        conversation_id=request.conversation_id,
-        message=request.message,
-    )
+def _messages(request: ChatRequest, started: _Started) -> list[agent.ChatMessage]:
+    """Return the conversation for the model: instructions, history, the person's message, the steps so far."""
+    return [
+        {"role": "system", "content": agent.system_prompt(datetime.now(request.time_zone))},
+        *agent.transcript(started.history),
+        {"role": "user", "content": request.message},
+        *(message for step in started.steps for message in agent.step(step.content, step.tool_calls or [])),
+    ]
+
+
+def _hash(request: ChatRequest) -> str:
+    identity = json.dumps([request.message, request.conversation_id, str(request.time_zone)])
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def _usage(completion: agent.Completion) -> turns.Usage:
     return turns.Usage(completion.model, completion.input_tokens, completion.output_tokens)
 
 
-def _end_of(error: BaseException) -> tuple[str, bool]:
-    """Tell why a turn ends, and whether for good; of a foreign error only the name, its text may hold anything."""
+def _tool_calls(steps: Sequence[turns.Reply]) -> list[Mapping[str, Any]]:
+    return [call for step in steps for call in step.tool_calls or ()]
+
+
+def _reason(error: BaseException) -> tuple[str, bool]:
+    """Return why a turn ends, and whether for good. Only our own errors are quoted, as others may hold anything."""
     if not isinstance(error, TaskchatError):
         return type(error).__name__, True
     return str(error), isinstance(error, ModelFailedError) and error.permanent
-
-
-def _reply(conversation_id: int, replies: Sequence[turns.Reply], *, replayed: bool) -> ChatReply:
-    *steps, final = replies
-    tool_calls = [call for step in steps for call in step.tool_calls or ()]
-    return ChatReply(conversation_id, final.message_id, final.content, tool_calls, replayed)

@@ -107,7 +107,7 @@ def test_a_window_is_one_statement(connection: Connection, known: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_window_is_an_end_of_the_conversation_within_its_limits(
+def test_a_window_is_the_end_of_the_conversation(
     connection: Connection, converse: Converse, say: Say, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311 - the same on every run

@@ -1,9 +1,9 @@
 """The transitions of a turn, each on its own; `tests/taskchat/test_chat.py` runs them together."""
 
 import uuid
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, select, text
@@ -19,53 +19,68 @@ from taskchat.errors import (
     TurnInProgressError,
     TurnSupersededError,
 )
-from taskchat.models import Conversation, Role, TurnStatus
-from taskchat.turns import AlreadyBegunError, FinishedTurn, Lease
+from taskchat.models import Conversation, Message, Role, TurnStatus, User
+from taskchat.turns import LONGEST_LEASE_SECONDS, FinishedTurn, StartedTurn
 from tests.taskchat.turns.transitions import (
     ANN,
     BOB,
     CALL,
     about_to_finish,
     begin,
+    change_turn,
     finish,
     interrupt,
     last_activity,
-    let_the_lease_run_out,
-    read_contents,
+    let_the_lease_expire,
     record_step,
-    resume,
+    started,
     stored_messages,
+    stored_titles,
     stored_turn,
     turn_request,
 )
 
 
-def test_a_new_turn_makes_its_conversation_and_keeps_the_message(database: Database) -> None:
+def test_a_new_turn_makes_its_conversation(database: Database) -> None:
     request = turn_request()
-    lease = begin(database, request)
+    lease = started(database, request)
     turn = stored_turn(database, request.turn_id)
-    assert (turn.status, turn.attempt, turn.user_id) == (TurnStatus.RUNNING, 1, ANN)
-    assert turn.lease_expires_at == lease.expires_at
+    assert (turn.status, turn.attempt, turn.user_id) == (TurnStatus.RUNNING, 1, ANN.user_id)
+    assert turn.lease_token == lease.token
     assert stored_messages(database) == [(Role.USER, "Buy milk", None)]
-    title = database.transaction(lambda connection: connection.execute(select(col(Conversation.title))).scalar_one())
-    assert title == "Buy milk"
+    assert stored_titles(database) == ["Buy milk"]
 
 
-def test_a_conversation_of_somebody_else_is_not_found_and_nothing_is_written(database: Database) -> None:
-    lease = begin(database, turn_request())
-    finish(database, lease, lease.extended(30))
-    for conversation_id in (lease.conversation_id, 10**15):
-        with pytest.raises(NotFoundError, match=r"^There is no such conversation\.$"):
-            begin(database, turn_request("other", conversation_id, BOB))
+@pytest.mark.parametrize("lease_seconds", [3.0, 28.5])
+def test_a_lease_lasts_from_the_moment_of_the_write(database: Database, lease_seconds: float) -> None:
+    request = turn_request()
+    begin(database, request, lease_seconds=lease_seconds)
+    turn = stored_turn(database, request.turn_id)
+    granted_seconds = (turn.lease_expires_at - turn.created_at).total_seconds()
+    assert granted_seconds == pytest.approx(lease_seconds, abs=1)
+
+
+def test_a_step_extends_the_lease(database: Database) -> None:
+    lease = started(database)
+    let_the_lease_expire(database, lease)
+    record_step(database, lease)
+    left_seconds = (stored_turn(database, lease.turn_id).lease_expires_at - datetime.now(UTC)).total_seconds()
+    assert 25 < left_seconds <= 30
+
+
+@pytest.mark.parametrize("conversation_id", [1, 10**15])
+def test_a_foreign_conversation_is_not_found(database: Database, conversation_id: int) -> None:
+    finish(database, started(database))
+    with pytest.raises(NotFoundError, match=rf"^There is no conversation {conversation_id}\.$"):
+        begin(database, turn_request("other", conversation_id, BOB))
     assert len(stored_messages(database)) == 2
 
 
-def test_the_steps_and_the_reply_are_appended_and_their_cost_is_added_up(database: Database) -> None:
-    held = begin(database, turn_request())
-    extended = held.extended(30)
-    record_step(database, held, extended)
-    last = extended.extended(30)
-    message_id = finish(database, extended, last)
+def test_steps_and_reply_are_appended_and_costs_added(database: Database) -> None:
+    held = started(database)
+    renewed = record_step(database, held)
+    last = renewed.renewed()
+    message_id = finish(database, renewed, last)
     turn = stored_turn(database, held.turn_id)
     assert (turn.status, turn.model, turn.input_tokens, turn.output_tokens) == (TurnStatus.FINISHED, "scripted", 30, 3)
     assert turn.finished_at is not None
@@ -74,47 +89,44 @@ def test_the_steps_and_the_reply_are_appended_and_their_cost_is_added_up(databas
         (Role.ASSISTANT, "", [CALL]),
         (Role.ASSISTANT, "Done.", None),
     ]
-    replies = database.transaction(lambda connection: turns.recorded(connection, extended, last))
+    replies = database.transaction(lambda connection: turns.recorded(connection, last))
     assert replies is not None
     assert replies[-1].message_id == message_id
 
 
 def test_finishing_touches_the_conversation(database: Database) -> None:
-    held = begin(database, turn_request())
+    held = started(database)
     before = last_activity(database)
-    finish(database, held, held.extended(30))
+    finish(database, held)
     assert last_activity(database) > before
 
 
-def test_a_key_cannot_be_begun_twice(database: Database) -> None:
-    begin(database, turn_request())
-    with pytest.raises(AlreadyBegunError):
+def test_a_known_key_makes_no_second_conversation(database: Database) -> None:
+    started(database)
+    with pytest.raises(TurnInProgressError):
         begin(database, turn_request())
     assert len(stored_messages(database)) == 1
+    assert stored_titles(database) == ["Buy milk"]
 
 
-def test_the_same_key_of_another_person_is_another_turn(database: Database) -> None:
-    begin(database, turn_request(user_id=ANN))
-    begin(database, turn_request(user_id=BOB))
+def test_a_key_belongs_to_one_person(database: Database) -> None:
+    started(database, turn_request(person=ANN))
+    started(database, turn_request(person=BOB))
     assert len(stored_messages(database)) == 2
 
 
 def test_a_conversation_has_one_running_turn(database: Database) -> None:
-    lease = begin(database, turn_request())
-    second = turn_request("second", lease.conversation_id)
-    with pytest.raises(AlreadyBegunError):
-        begin(database, second)
+    lease = started(database)
     with pytest.raises(ConversationBusyError) as busy:
-        resume(database, second)
+        begin(database, turn_request("second", lease.conversation_id))
     assert 1 <= busy.value.retry_after_seconds <= 30
+    assert len(stored_messages(database)) == 1
 
 
-def test_a_finished_turn_is_found_with_all_its_replies(database: Database) -> None:
-    held = begin(database, turn_request())
-    extended = held.extended(30)
-    record_step(database, held, extended)
-    message_id = finish(database, extended, extended.extended(30))
-    found = resume(database, turn_request())
+def test_a_finished_turn_is_returned_with_all_replies(database: Database) -> None:
+    held = started(database)
+    message_id = finish(database, record_step(database, held))
+    found = begin(database, turn_request())
     assert isinstance(found, FinishedTurn)
     assert found.conversation_id == held.conversation_id
     assert [reply.content for reply in found.replies] == ["", "Done."]
@@ -122,135 +134,203 @@ def test_a_finished_turn_is_found_with_all_its_replies(database: Database) -> No
 
 
 def test_a_live_lease_is_respected(database: Database) -> None:
-    begin(database, turn_request())
+    started(database)
     with pytest.raises(TurnInProgressError) as in_progress:
-        resume(database, turn_request())
+        begin(database, turn_request())
     assert 1 <= in_progress.value.retry_after_seconds <= 30
 
 
-def test_a_begin_whose_answer_was_lost_is_taken_up_by_the_same_invocation(database: Database) -> None:
-    request = turn_request()
-    begin(database, request)
-    lease, steps = resume(database, request)
-    assert (lease.attempt, steps) == (2, [])
+@pytest.mark.parametrize("ahead_seconds", [LONGEST_LEASE_SECONDS + 5, 600])
+def test_a_lease_too_long_to_be_true_has_expired(database: Database, ahead_seconds: float) -> None:
+    lease = started(database)
+    expires_at = datetime.now(UTC) + timedelta(seconds=ahead_seconds)
+    change_turn(database, lease.turn_id, lease_expires_at=expires_at)
+    assert started(database).attempt == 2
 
 
-@pytest.mark.parametrize("end", ["lease run out", TurnStatus.INTERRUPTED, TurnStatus.FAILED])
-def test_a_turn_that_stopped_goes_on_with_its_recorded_steps(database: Database, end: str) -> None:
-    held = begin(database, turn_request())
-    extended = held.extended(30)
-    record_step(database, held, extended)
-    if end == "lease run out":
-        let_the_lease_run_out(database, extended)
+def test_a_repeated_begin_returns_its_own_turn(database: Database) -> None:
+    request, token = turn_request(), uuid.uuid4()
+    first = started(database, request, token)
+    assert started(database, request, token) == first
+    assert stored_titles(database) == ["Buy milk"]
+
+
+def test_a_repeated_takeover_returns_its_own_turn(database: Database) -> None:
+    let_the_lease_expire(database, started(database))
+    token = uuid.uuid4()
+    first = started(database, turn_request(), token)
+    assert started(database, turn_request(), token) == first
+    assert first.attempt == 2
+
+
+@pytest.mark.parametrize("end", ["lease expired", TurnStatus.INTERRUPTED, TurnStatus.FAILED])
+def test_a_stopped_turn_continues_after_its_steps(database: Database, end: str) -> None:
+    renewed = record_step(database, started(database))
+    if end == "lease expired":
+        let_the_lease_expire(database, renewed)
     else:
-        interrupt(database, extended, is_permanent=end is TurnStatus.FAILED)
-        turn = stored_turn(database, extended.turn_id)
+        interrupt(database, renewed, is_permanent=end is TurnStatus.FAILED)
+        turn = stored_turn(database, renewed.turn_id)
         assert (turn.status, turn.error) == (end, "the model failed")
-    lease, steps = resume(database, turn_request())
-    assert lease.attempt == 2
-    assert [step.tool_calls for step in steps] == [[CALL]]
-    finish(database, lease, lease.extended(30))
+    continued = begin(database, turn_request())
+    assert isinstance(continued, StartedTurn)
+    assert continued.lease.attempt == 2
+    assert [step.tool_calls for step in continued.steps] == [[CALL]]
+    finish(database, continued.lease)
     assert len(stored_messages(database)) == 3
-    assert stored_turn(database, lease.turn_id).error is None
+    assert stored_turn(database, renewed.turn_id).error is None
 
 
 def test_a_key_with_another_request_is_refused(database: Database) -> None:
-    begin(database, turn_request())
+    started(database)
     with pytest.raises(IdempotencyKeyReusedError):
-        resume(database, replace(turn_request(), request_hash="another"))
+        begin(database, replace(turn_request(), request_hash="another"))
 
 
-def test_a_stale_turn_is_abandoned_by_the_next_message_and_cannot_come_back(database: Database) -> None:
-    lease = begin(database, turn_request())
-    let_the_lease_run_out(database, lease)
-    second = turn_request("second", lease.conversation_id)
-    assert resume(database, second) is None
-    begin(database, second)
+def test_a_newer_message_abandons_a_stale_turn_for_good(database: Database) -> None:
+    lease = started(database)
+    let_the_lease_expire(database, lease)
+    started(database, turn_request("second", lease.conversation_id))
     assert stored_turn(database, lease.turn_id).status is TurnStatus.ABANDONED
     with pytest.raises(TurnSupersededError):
-        resume(database, turn_request())
+        begin(database, turn_request())
 
 
-def test_an_interrupted_turn_is_superseded_by_a_newer_one(database: Database) -> None:
-    first = begin(database, turn_request())
+def test_a_newer_turn_supersedes_an_interrupted_one(database: Database) -> None:
+    first = started(database)
     interrupt(database, first)
-    second = begin(database, turn_request("second", first.conversation_id))
+    second = started(database, turn_request("second", first.conversation_id))
     with pytest.raises(TurnSupersededError):
-        resume(database, turn_request())
-    finish(database, second, second.extended(30))
+        begin(database, turn_request())
+    finish(database, second)
     with pytest.raises(TurnSupersededError):
-        resume(database, turn_request())
+        begin(database, turn_request())
 
 
-def test_whoever_lost_the_lease_writes_nothing(database: Database) -> None:
-    late = let_the_lease_run_out(database, begin(database, turn_request()))
-    lease, _ = resume(database, turn_request())
+def test_an_overtaken_invocation_writes_nothing(database: Database) -> None:
+    late = started(database)
+    let_the_lease_expire(database, late)
+    lease = started(database)
     before = last_activity(database)
     with pytest.raises(TurnSupersededError):
-        record_step(database, late, late.extended(30))
+        record_step(database, late)
     with pytest.raises(TurnSupersededError):
-        finish(database, late, late.extended(30))
+        finish(database, late)
     interrupt(database, late)
     assert len(stored_messages(database)) == 1
     assert last_activity(database) == before
     turn = stored_turn(database, lease.turn_id)
-    assert (turn.status, turn.attempt, turn.lease_expires_at) == (TurnStatus.RUNNING, 2, lease.expires_at)
+    assert (turn.status, turn.attempt, turn.lease_token) == (TurnStatus.RUNNING, 2, lease.token)
 
 
-def test_a_write_repeated_after_its_answer_was_lost_is_recognised(database: Database) -> None:
-    held = begin(database, turn_request())
-    extended = held.extended(30)
-    record_step(database, held, extended)
-    [step] = record_step(database, held, extended)
-    last = extended.extended(30)
-    message_id = finish(database, extended, last)
-    [_, reply] = finish(database, extended, last)
-    assert step.tool_calls == [CALL]
-    assert reply.message_id == message_id
+def test_a_takeover_by_the_release_before_fences_too(database: Database) -> None:
+    late = started(database)
+    change_turn(database, late.turn_id, attempt=2)  # that release counts the attempt and knows no token
+    with pytest.raises(TurnSupersededError):
+        finish(database, late)
+
+
+def test_a_repeated_write_is_refused_and_recognised(database: Database) -> None:
+    held = started(database)
+    renewed = record_step(database, held)
+    with pytest.raises(TurnSupersededError):
+        record_step(database, held, renewed)
+    replies = database.transaction(lambda connection: turns.recorded(connection, renewed))
+    assert replies is not None
+    assert [reply.tool_calls for reply in replies] == [[CALL]]
+    last = renewed.renewed()
+    message_id = finish(database, renewed, last)
+    with pytest.raises(TurnSupersededError):
+        finish(database, renewed, last)
+    replies = database.transaction(lambda connection: turns.recorded(connection, last))
+    assert replies is not None
+    assert replies[-1].message_id == message_id
     assert len(stored_messages(database)) == 3
 
 
-def test_a_write_that_is_refused_for_itself_is_told_from_a_lost_lease(database: Database) -> None:
-    held = begin(database, turn_request())
-    assert database.transaction(lambda connection: turns.recorded(connection, held, held.extended(30))) is None
+def test_a_write_that_was_not_committed_is_not_recorded(database: Database) -> None:
+    held = started(database)
+    assert database.transaction(lambda connection: turns.recorded(connection, held.renewed())) is None
 
 
-def test_a_turn_whose_conversation_was_deleted_is_superseded(database: Database) -> None:
-    lease = begin(database, turn_request())
+def test_a_deleted_conversation_supersedes_its_turn(database: Database) -> None:
+    lease = started(database)
     gone = Conversation.__table__.delete()  # type: ignore[attr-defined]
     database.transaction(lambda connection: connection.execute(gone))
     with pytest.raises(TurnSupersededError):
-        record_step(database, lease, lease.extended(30))
+        record_step(database, lease)
     with pytest.raises(TurnSupersededError):
-        finish(database, lease, lease.extended(30))
+        finish(database, lease)
     assert stored_messages(database) == []
 
 
+@pytest.mark.parametrize(("given", "kept"), [("new@example.com", "new@example.com"), (None, "old@example.com")])
+def test_an_email_address_is_updated_if_given(database: Database, given: str | None, kept: str) -> None:
+    started(database, turn_request("first", person=replace(ANN, email="old@example.com")))
+    started(database, turn_request("second", person=replace(ANN, email=given)))
+    email = database.transaction(lambda connection: connection.execute(select(col(User.email))).scalar_one())
+    assert email == kept
+
+
+def test_a_title_is_one_line_of_200_characters(database: Database) -> None:
+    started(database, replace(turn_request(), message="Buy\n  milk " + "x" * 300))
+    assert stored_titles(database) == ["Buy milk " + "x" * 191]
+
+
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_turn_that_waited_for_the_end_of_the_one_before_it_reads_its_reply(
-    database: Database, database_url: str
-) -> None:
-    held = begin(database, turn_request("first"))
+def test_a_turn_that_waited_reads_the_reply_before_it(database: Database, database_url: str) -> None:
+    held = started(database, turn_request("first"))
     next_request = turn_request("next", held.conversation_id)
 
-    def begin_the_next(connection: Connection) -> tuple[Lease, Sequence[str]]:
-        return turns.begin(connection, next_request, turns.lease_end(30), read_contents)
+    def begin_and_read(connection: Connection) -> list[str]:
+        turns.begin(connection, next_request, uuid.uuid4(), 30)
+        return list(connection.execute(select(col(Message.content)).order_by(col(Message.id))).scalars())
 
     with about_to_finish(database_url, held) as connection, ThreadPoolExecutor() as pool:
-        waiting = pool.submit(database.transaction, begin_the_next)
+        waiting = pool.submit(database.transaction, begin_and_read)
         while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
             assert not waiting.done()
         connection.commit()
-        _, history = waiting.result()
+        history = waiting.result()
 
     assert history == ["Buy milk", "Done.", "Buy milk"]
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_begin_that_was_given_up_on_and_committed_later_goes_on_when_its_lease_is_over(
-    database: Database, database_url: str
-) -> None:
-    held = begin(database, turn_request("first"))
+def test_a_takeover_waits_for_a_newer_turn_to_commit(database: Database, database_url: str) -> None:
+    first = started(database)
+    interrupt(database, first)
+    another = Database(lambda: database_url)
+    with another.engine().connect() as connection, ThreadPoolExecutor() as pool:
+        turns.begin(connection, turn_request("second", first.conversation_id), uuid.uuid4(), 30)
+        waiting = pool.submit(begin, database, turn_request())
+        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            assert not waiting.done()
+        connection.commit()
+        with pytest.raises(TurnSupersededError):
+            waiting.result()
+    another.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_conversation_deleted_meanwhile_is_not_found(database: Database, database_url: str) -> None:
+    lease = started(database)
+    finish(database, lease)
+    another = Database(lambda: database_url)
+    with another.engine().connect() as connection, ThreadPoolExecutor() as pool:
+        connection.execute(Conversation.__table__.delete())  # type: ignore[attr-defined]
+        waiting = pool.submit(begin, database, turn_request("second", lease.conversation_id))
+        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            assert not waiting.done()
+        connection.commit()
+        with pytest.raises(NotFoundError):
+            waiting.result()
+    another.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_begin_given_up_leaves_nothing_or_a_turn(database: Database, database_url: str) -> None:
+    held = started(database, turn_request("first"))
     next_request = turn_request("next", held.conversation_id)
     impatient = Database(lambda: database_url, deadline_seconds=0.2)
     with about_to_finish(database_url, held) as connection:
@@ -262,14 +342,13 @@ def test_a_begin_that_was_given_up_on_and_committed_later_goes_on_when_its_lease
             connection.rollback()
     impatient.dispose()
 
-    repeated = replace(next_request, turn_id=uuid.uuid4())
-    with pytest.raises(TurnInProgressError):
-        resume(database, repeated)
-    let_the_lease_run_out(database, Lease(next_request.turn_id, held.conversation_id, 1, held.expires_at))
-    lease, _ = resume(database, repeated)
-    assert (lease.turn_id, lease.attempt) == (next_request.turn_id, 2)
-
-
-def test_a_lease_always_runs_out_later_than_the_one_before(database: Database) -> None:
-    lease = begin(database, turn_request(), lease_seconds=60)
-    assert lease.extended(0).expires_at > lease.expires_at
+    found = database.transaction(
+        lambda connection: connection.execute(
+            text("SELECT count(*) FROM turns WHERE idempotency_key = 'next'")
+        ).scalar()
+    )
+    if found:
+        change_turn(database, next_request.turn_id, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    repeated = started(database, replace(next_request, turn_id=uuid.uuid4()))
+    finish(database, repeated)
+    assert [content for _, content, _ in stored_messages(database)] == ["Buy milk", "Done.", "Buy milk", "Done."]

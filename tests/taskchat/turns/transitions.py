@@ -1,23 +1,23 @@
-"""The transitions of a turn, each in a transaction of its own, and what stands in the database afterwards."""
+"""The transitions of a turn, each in a transaction of its own, and the rows that they leave."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, select, update
 from sqlmodel import col
 
 from taskchat import turns
 from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Turn
-from taskchat.turns import Lease, TurnRequest, Usage
+from taskchat.principal import Principal
+from taskchat.turns import FinishedTurn, Lease, StartedTurn, TurnRequest, Usage
 
-ANN = uuid.UUID(int=1)
-BOB = uuid.UUID(int=2)
+ANN = Principal(uuid.UUID(int=1), "issuer ann")
+BOB = Principal(uuid.UUID(int=2), "issuer bob")
+LEASE_SECONDS = 30.0
 CALL = {
     "id": "call_1",
     "tool": "create_task",
@@ -27,12 +27,9 @@ CALL = {
 }
 
 
-def turn_request(key: str = "key", conversation_id: int | None = None, user_id: uuid.UUID = ANN) -> TurnRequest:
+def turn_request(key: str = "key", conversation_id: int | None = None, person: Principal = ANN) -> TurnRequest:
     return TurnRequest(
-        turn_id=uuid.uuid4(),
-        user_id=user_id,
-        subject=str(user_id),
-        email=None,
+        principal=person,
         idempotency_key=key,
         request_hash=f"hash of {conversation_id}",
         conversation_id=conversation_id,
@@ -40,52 +37,38 @@ def turn_request(key: str = "key", conversation_id: int | None = None, user_id: 
     )
 
 
-def read_nothing(connection: Connection, _lease: Lease) -> list[str]:
-    connection.execute(text("SELECT 1"))
-    return []
+def begin(
+    database: Database, request: TurnRequest, token: uuid.UUID | None = None, lease_seconds: float = LEASE_SECONDS
+) -> StartedTurn | FinishedTurn:
+    token = token or uuid.uuid4()
+    return database.transaction(lambda connection: turns.begin(connection, request, token, lease_seconds))
 
 
-def read_contents(connection: Connection, _lease: Lease) -> Sequence[str]:
-    return connection.execute(select(col(Message.content)).order_by(col(Message.id))).scalars().all()
+def started(database: Database, request: TurnRequest | None = None, token: uuid.UUID | None = None) -> Lease:
+    """Begin or continue a turn that is not finished, and return its lease."""
+    turn = begin(database, request or turn_request(), token)
+    assert isinstance(turn, StartedTurn)
+    return turn.lease
 
 
-def begin(database: Database, request: TurnRequest, lease_seconds: float = 30) -> Lease:
-    lease, _ = database.transaction(
-        lambda connection: turns.begin(connection, request, turns.lease_end(lease_seconds), read_nothing)
-    )
-    return lease
-
-
-def resume(database: Database, request: TurnRequest) -> Any:
-    return database.transaction(lambda connection: turns.resume(connection, request, turns.lease_end(30)))
-
-
-def record_step(database: Database, held: Lease, extended: Lease) -> Any:
-    return recorded_once(
-        database,
-        held,
-        extended,
+def record_step(database: Database, held: Lease, renewed: Lease | None = None) -> Lease:
+    """Record a step and return the renewed lease."""
+    after = renewed or held.renewed()
+    usage = Usage("scripted", 10, 1)
+    database.transaction(
         lambda connection: turns.record_step(
-            connection, held, extended, content="", tool_calls=[CALL], usage=Usage("scripted", 10, 1)
-        ),
+            connection, held, after, LEASE_SECONDS, content="", tool_calls=[CALL], usage=usage
+        )
     )
+    return after
 
 
-def finish(database: Database, held: Lease, extended: Lease) -> Any:
-    return recorded_once(
-        database,
-        held,
-        extended,
-        lambda connection: turns.finish(connection, held, extended, content="Done.", usage=Usage("scripted", 20, 2)),
+def finish(database: Database, held: Lease, renewed: Lease | None = None) -> int:
+    """Finish the turn and return the id of the reply's message."""
+    usage = Usage("scripted", 20, 2)
+    return database.transaction(
+        lambda connection: turns.finish(connection, held, renewed or held.renewed(), content="Done.", usage=usage)
     )
-
-
-def recorded_once(database: Database, held: Lease, extended: Lease, write: Callable[[Connection], Any]) -> Any:
-    """Write, and return what the write does; of one that recorded nothing, what stands recorded already."""
-    try:
-        return database.transaction(write)
-    except IntegrityError:
-        return database.transaction(lambda connection: turns.recorded(connection, held, extended))
 
 
 def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) -> None:
@@ -94,15 +77,13 @@ def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) ->
     )
 
 
-def let_the_lease_run_out(database: Database, lease: Lease) -> Lease:
-    """Return the lease as the invocation that holds it would still know it, had the time passed."""
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    database.transaction(
-        lambda connection: connection.execute(
-            update(Turn).where(col(Turn.id) == lease.turn_id).values(lease_expires_at=past)
-        )
-    )
-    return replace(lease, expires_at=past)
+def change_turn(database: Database, turn_id: uuid.UUID, **columns: Any) -> None:
+    statement = update(Turn).where(col(Turn.id) == turn_id).values(**columns)
+    database.transaction(lambda connection: connection.execute(statement))
+
+
+def let_the_lease_expire(database: Database, lease: Lease) -> None:
+    change_turn(database, lease.turn_id, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))
 
 
 def stored_turn(database: Database, turn_id: uuid.UUID) -> Any:
@@ -116,13 +97,16 @@ def stored_messages(database: Database) -> list[tuple[Role, str, Any]]:
     return [tuple(row) for row in database.transaction(lambda connection: connection.execute(rows).all())]
 
 
+def stored_titles(database: Database) -> Sequence[str | None]:
+    return database.transaction(lambda connection: connection.execute(select(col(Conversation.title))).scalars().all())
+
+
 @contextmanager
 def about_to_finish(database_url: str, held: Lease) -> Iterator[Connection]:
-    """Yield the connection of another process that has recorded its reply, and has not committed it yet."""
+    """Yield the connection of another process that has recorded its reply and has not committed it yet."""
     another = Database(lambda: database_url)
     with another.engine().connect() as connection:
-        connection.execute(text("SELECT 'so that the transaction goes on after the reply'"))
-        turns.finish(connection, held, held.extended(30), content="Done.", usage=Usage())
+        turns.finish(connection, held, held.renewed(), content="Done.", usage=Usage("scripted", 0, 0))
         yield connection
     another.dispose()
 

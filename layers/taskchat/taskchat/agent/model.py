@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from taskchat.tools import ToolRequest
+from taskchat.toolkit import ToolRequest
 
 ChatMessage = dict[str, Any]
 """One message in the form of the Chat Completions protocol."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 
 from taskchat.agent.model import Completion
 from taskchat.text import storable
-from taskchat.tools import ToolRequest
+from taskchat.toolkit import ToolRequest
 
 MOST_TOOL_CALLS = 32
 """Calls of one reply that are run; a model that asks for more sees only these answered and can ask again."""

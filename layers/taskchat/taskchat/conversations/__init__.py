@@ -1,16 +1,7 @@
-"""Conversations: listed, paged, renamed, deleted, and remembered by the model."""
+"""Conversations: pages, changes, and the window of history that the model reads."""
 
-from taskchat.conversations.listing import (
-    ConversationRecord,
-    MessageRecord,
-    Page,
-    delete,
-    delete_all,
-    get,
-    list_page,
-    messages_page,
-    rename,
-)
+from taskchat.conversations.changes import create, delete, delete_all, rename, sign_in
+from taskchat.conversations.pages import ConversationRecord, MessageRecord, Page, get, list_page, messages_page
 from taskchat.conversations.window import WindowMessage, estimated_tokens, load_window
 
 __all__ = [
@@ -18,6 +9,7 @@ __all__ = [
     "MessageRecord",
     "Page",
     "WindowMessage",
+    "create",
     "delete",
     "delete_all",
     "estimated_tokens",
@@ -26,4 +18,5 @@ __all__ = [
     "load_window",
     "messages_page",
     "rename",
+    "sign_in",
 ]

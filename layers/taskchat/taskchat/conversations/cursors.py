@@ -1,4 +1,4 @@
-"""Where a page ended, as an opaque text that only means something where it was made."""
+"""Cursors: the position at which a page ended, as opaque text that is valid for one list only."""
 
 import base64
 import hashlib
@@ -12,36 +12,36 @@ from taskchat.errors import InvalidField, InvalidRequestError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _POSITION = struct.Struct(">qq")
-_SEAL_BYTES = 8
+_CHECKSUM_BYTES = 8
 _FORM = re.compile("[A-Za-z0-9_-]{32}")
-"""24 bytes, a position and its seal, in base64url: no padding, and no bits left over for a second spelling."""
+"""24 bytes in base64url: a position and its checksum. There is no padding, so each cursor has one spelling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A row's place in an order by time and id; `moment` is aware, and exact to the microsecond."""
+    """A position in an order by time and id; `moment` is aware, to the microsecond."""
 
     moment: datetime
     id: int
 
 
 def encode(position: Position, scope: str) -> str:
-    """Return the cursor of a position; `scope` names the list that it belongs to."""
+    """Return the cursor of a position in the list that `scope` names."""
     packed = _POSITION.pack((position.moment - _EPOCH) // _MICROSECOND, position.id)
-    return base64.urlsafe_b64encode(packed + _seal(packed, scope)).decode()
+    return base64.urlsafe_b64encode(packed + _checksum(packed, scope)).decode()
 
 
 def decode(cursor: str, scope: str) -> Position:
-    """Return the position that `encode` was given with the same `scope`.
+    """Return the position that `encode` got with the same `scope`.
 
     Raises:
         InvalidRequestError: the cursor was not made here, was edited, or belongs to another list.
     """
     if not _FORM.fullmatch(cursor):
         raise _invalid()
-    sealed = base64.urlsafe_b64decode(cursor)
-    packed, seal = sealed[:-_SEAL_BYTES], sealed[-_SEAL_BYTES:]
-    if seal != _seal(packed, scope):
+    decoded = base64.urlsafe_b64decode(cursor)
+    packed, checksum = decoded[:-_CHECKSUM_BYTES], decoded[-_CHECKSUM_BYTES:]
+    if checksum != _checksum(packed, scope):
         raise _invalid()
     microseconds, row_id = _POSITION.unpack(packed)
     try:
@@ -50,9 +50,9 @@ def decode(cursor: str, scope: str) -> Position:
         raise _invalid() from None
 
 
-def _seal(packed: bytes, scope: str) -> bytes:
-    # No secret: it finds slips, and need not keep anyone out, since each query names the person.
-    return hashlib.sha256(scope.encode() + packed).digest()[:_SEAL_BYTES]
+def _checksum(packed: bytes, scope: str) -> bytes:
+    # The checksum catches mistakes. It needs no secret, because every query names the person.
+    return hashlib.sha256(scope.encode() + packed).digest()[:_CHECKSUM_BYTES]
 
 
 def _invalid() -> InvalidRequestError:

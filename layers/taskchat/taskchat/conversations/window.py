@@ -1,4 +1,4 @@
-"""The part of a conversation that a model is given to remember."""
+"""The window of history that a model reads."""
 
 import json
 import uuid
@@ -9,32 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from taskchat.models import Conversation, Message, Role
-from taskchat.statements import given, values
+from taskchat.conversations.pages import is_own
+from taskchat.models import MESSAGES, Role
 
 BYTES_PER_TOKEN = 4
-"""A rule of thumb for English; bytes, because scripts that need more of them need more tokens as well."""
-
-_conversations = Conversation.metadata.tables["conversations"]
-_messages = Message.metadata.tables["messages"]
-_NEWEST_FIRST = (
-    sa.select(_messages.c.role, _messages.c.content, _messages.c.tool_calls)
-    .where(
-        _messages.c.conversation_id == given(_messages.c.conversation_id),
-        sa.exists().where(
-            _conversations.c.id == given(_conversations.c.id, "conversation_id"),
-            _conversations.c.user_id == given(_conversations.c.user_id),
-        ),
-        _messages.c.turn_id.is_distinct_from(given(_messages.c.turn_id)),
-    )
-    .order_by(_messages.c.created_at.desc(), _messages.c.id.desc())
-    .limit(given(sa.column("messages", sa.Integer)))
-)
+"""A rule of thumb for English. Bytes, because scripts that take more bytes take more tokens too."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowMessage:
-    """A message as the model is given it; `tool_calls` holds elements of the audit trail, or None."""
+    """A message for the model; `tool_calls` holds elements of the audit trail, or None."""
 
     role: Role
     content: str
@@ -50,18 +34,27 @@ def load_window(
     tokens: int,
     before_turn: uuid.UUID,
 ) -> list[WindowMessage]:
-    """Return the end of a person's conversation, oldest message first: at most so many, of about so many tokens.
+    """Return the newest messages of a person's conversation, oldest first, within both limits.
 
-    It begins at a user's message, so that a tool's result never stands without its call. It is empty where not even
-    the newest exchange fits, and where the conversation is somebody else's. The messages of the turn `before_turn`
-    are left out.
+    The window starts at a user message, so that no tool result stands without its call. It is empty if not even the
+    newest exchange fits, or if the conversation is somebody else's. Messages of
+    the turn `before_turn` are left out.
     """
-    known = values(user_id=user_id, conversation_id=conversation_id, turn_id=before_turn, messages=messages)
-    return _cut([WindowMessage(*row) for row in connection.execute(_NEWEST_FIRST, known)], tokens)
+    statement = (
+        sa.select(MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.tool_calls)
+        .where(
+            MESSAGES.c.conversation_id == conversation_id,
+            sa.exists().where(is_own(user_id, conversation_id)),
+            MESSAGES.c.turn_id.is_distinct_from(before_turn),
+        )
+        .order_by(MESSAGES.c.created_at.desc(), MESSAGES.c.id.desc())
+        .limit(messages)
+    )
+    return _cut([WindowMessage(*row) for row in connection.execute(statement)], tokens)
 
 
 def estimated_tokens(message: WindowMessage) -> int:
-    """Estimate what a message costs, its tool calls included; never less than one token."""
+    """Estimate the tokens of a message with its tool calls; at least one."""
     text = message.content
     if message.tool_calls:
         text += json.dumps(message.tool_calls, ensure_ascii=False)

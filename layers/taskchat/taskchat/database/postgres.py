@@ -13,7 +13,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine.interfaces import IsolationLevel
 
-from taskchat.statements import WHOLE_TRANSACTION, WITH_NEXT
+WHOLE_TRANSACTION, WITH_NEXT = "whole_transaction", "with_next"
 
 CONNECT_TIMEOUT_SECONDS = 10
 """A sleeping Neon takes up to several seconds to wake."""

@@ -1,31 +1,19 @@
-"""The durable turn: begin, record a step, finish; interrupt and resume."""
+"""The durable turn: begin, record a step, finish, interrupt."""
 
-from taskchat.turns.records import (
-    AlreadyBegunError,
-    FinishedTurn,
-    Lease,
-    Reply,
-    Transaction,
-    TurnRequest,
-    Usage,
-    lease_end,
-)
-from taskchat.turns.transitions import begin, finish, interrupt, open_conversation, record_step, recorded, resume
+from taskchat.turns.records import FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
+from taskchat.turns.transitions import LONGEST_LEASE_SECONDS, begin, finish, interrupt, record_step, recorded
 
 __all__ = [
-    "AlreadyBegunError",
+    "LONGEST_LEASE_SECONDS",
     "FinishedTurn",
     "Lease",
     "Reply",
-    "Transaction",
+    "StartedTurn",
     "TurnRequest",
     "Usage",
     "begin",
     "finish",
     "interrupt",
-    "lease_end",
-    "open_conversation",
     "record_step",
     "recorded",
-    "resume",
 ]

@@ -1,66 +1,51 @@
-"""What goes into a transition, and what comes out of it."""
+"""The data that goes into a transition and comes out of it."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection
-
-Result = TypeVar("Result")
-
-
-class Transaction(Protocol):
-    """Runs work in one transaction; `taskchat.database.Database.transaction` is one."""
-
-    def __call__(self, work: Callable[[Connection], Result], /) -> Result: ...
-
-
-class AlreadyBegunError(Exception):
-    """Raised when the idempotency key or the conversation is taken; `resume` finds out by whom."""
+from taskchat.principal import Principal
 
 
 @dataclass(frozen=True)
 class TurnRequest:
-    """What a turn is begun or resumed with; `turn_id` is new, and used only if the key is."""
+    """A request to begin or to continue a turn. `turn_id` is used only if the idempotency key is new."""
 
-    turn_id: uuid.UUID
-    user_id: uuid.UUID
-    subject: str
-    email: str | None
+    principal: Principal
     idempotency_key: str
     request_hash: str
     conversation_id: int | None
     message: str
+    turn_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to write to a turn; `attempt` counts from 1."""
+    """The right to write to a turn. Every write names the token and replaces it, so no write can happen twice."""
 
     turn_id: uuid.UUID
     conversation_id: int
     attempt: int
-    expires_at: datetime
+    token: uuid.UUID
 
-    def extended(self, seconds: float) -> "Lease":
-        """Return the lease that the next write leaves behind; it always runs out later than this one."""
-        return replace(self, expires_at=max(lease_end(seconds), self.expires_at + timedelta(microseconds=1)))
+    def renewed(self) -> "Lease":
+        """Return the lease that the next write leaves behind."""
+        return replace(self, token=uuid.uuid4())
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What the model's calls cost since the last write."""
+    """The cost of one model call."""
 
-    model: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
+    model: str
+    input_tokens: int
+    output_tokens: int
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A recorded message of the assistant; `tool_calls` is None for a final one."""
+    """A recorded message of the assistant; `tool_calls` is None for the final one."""
 
     message_id: int
     content: str
@@ -68,13 +53,16 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class StartedTurn:
+    """A turn that this invocation may work on, with the steps that earlier attempts recorded."""
+
+    lease: Lease
+    steps: Sequence[Reply]
+
+
+@dataclass(frozen=True)
 class FinishedTurn:
-    """A turn that was over before this request came; its replies are the steps and, last, the final one."""
+    """A turn that had ended before this request came; the last reply is the final one."""
 
     conversation_id: int
     replies: Sequence[Reply]
-
-
-def lease_end(seconds: float) -> datetime:
-    """Return the instant at which a lease of that many seconds, taken now, runs out."""
-    return datetime.now(UTC) + timedelta(seconds=seconds)

@@ -1,269 +1,316 @@
-"""The durable turn: its transitions, from top to bottom. Each function is one transaction's work.
+"""The durable turn: its transitions, from top to bottom. Each function does the work of one transaction.
 
     begin ─────────▶ RUNNING ──record_step──▶ RUNNING ──finish──▶ FINISHED
                       │   ▲
-            interrupt │   │ resume (attempt + 1)
+            interrupt │   │ begin, same key (attempt + 1)
                       ▼   │
-          INTERRUPTED or FAILED          RUNNING, lease run out ──newer message──▶ ABANDONED
+          INTERRUPTED or FAILED          RUNNING, lease expired ──newer message──▶ ABANDONED
 
-Whoever works on a turn holds its lease: the number of the attempt, which is the fencing token, and the instant at
-which the lease runs out. Every write names both and moves the instant on, so that a write repeated after an answer
-that never arrived, and a write by an invocation that was overtaken, both match no row and leave no trace.
+An invocation that works on a turn holds its lease, which is a random token with an expiry time by the database's clock.
+Every write names the token and replaces it. A write whose COMMIT was already applied, and a write by an invocation
+that another one has overtaken, therefore match no row.
+
+Locks are taken in the order turn, conversation.
 """
 
 import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Row
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import CTE, ColumnElement, Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
+from taskchat import conversations
 from taskchat.errors import (
     ConversationBusyError,
     IdempotencyKeyReusedError,
-    NotFoundError,
     RetryableError,
     TurnInProgressError,
     TurnSupersededError,
 )
-from taskchat.models import TITLE_CHARACTERS, TurnStatus
-from taskchat.statements import values
-from taskchat.turns import statements
-from taskchat.turns.records import (
-    AlreadyBegunError,
-    FinishedTurn,
-    Lease,
-    Reply,
-    TurnRequest,
-    Usage,
-)
+from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_in, utc_now
+from taskchat.models.columns import SECONDS
+from taskchat.turns.records import FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
+from taskchat.turns.writes import write
 
-Message = TypeVar("Message")
+BEGIN_TRIES = 4
+"""Retries when another turn of the conversation starts and ends between our checks."""
+LONGEST_LEASE_SECONDS = 60.0
+"""A lease covers one model call, so a longer one means that a clock was changed. It counts as expired."""
 
 
 def begin(
-    connection: Connection,
-    request: TurnRequest,
-    lease_expires_at: datetime,
-    read_history: Callable[[Connection, Lease], Sequence[Message]],
-) -> tuple[Lease, Sequence[Message]]:
-    """Begin a new turn: its conversation (found, or made), its row, the person's message; and read what came before.
+    connection: Connection, request: TurnRequest, token: uuid.UUID, lease_seconds: float
+) -> StartedTurn | FinishedTurn:
+    """Begin a turn, or continue or return the one that already has this idempotency key.
 
-    This is the whole transaction: where it can be, it is one message to the database, and committed at once. A new
-    conversation has no history to read.
+    `token` becomes the token of the lease. Pass the same one when the transaction is repeated.
 
     Raises:
-        AlreadyBegunError: the key was used before, or the conversation has a running turn.
-        NotFoundError: the conversation is not this person's.
-    """
-    try:
-        if request.conversation_id is None:
-            return _begin_conversation(connection, request, lease_expires_at), ()
-        lease = Lease(request.turn_id, request.conversation_id, 1, lease_expires_at)
-        known = _first_attempt(request, lease_expires_at)
-        statements.BEGIN.run_with_next(connection, values(**known, conversation_id=lease.conversation_id))
-        history = read_history(connection, lease)
-        # What can be read of the conversation is this person's, and so is the conversation.
-        is_begun = bool(history) or _stands(connection, lease)
-    except IntegrityError as error:
-        raise AlreadyBegunError from error
-    if not is_begun:
-        raise NotFoundError("There is no such conversation.")
-    return lease, history
-
-
-def _begin_conversation(connection: Connection, request: TurnRequest, lease_expires_at: datetime) -> Lease:
-    person = {"subject": request.subject, "email": request.email, "title": _title(request.message)}
-    _, conversation_id, *_ = statements.BEGIN_IN_NEW_CONVERSATION.run(
-        connection, values(**_first_attempt(request, lease_expires_at), **person), whole_transaction=True
-    )
-    return Lease(request.turn_id, int(conversation_id), 1, lease_expires_at)
-
-
-def _first_attempt(request: TurnRequest, lease_expires_at: datetime) -> dict[str, Any]:
-    return {
-        "turn_id": request.turn_id,
-        "user_id": request.user_id,
-        "idempotency_key": request.idempotency_key,
-        "request_hash": request.request_hash,
-        "lease_expires_at": lease_expires_at,
-        "content": request.message,
-    }
-
-
-def resume(
-    connection: Connection, request: TurnRequest, lease_expires_at: datetime, *, is_repeated: bool = False
-) -> tuple[Lease, Sequence[Reply]] | FinishedTurn | None:
-    """Find what stands in the way of `begin`: take an interrupted turn over, or return one that is finished.
-
-    A lease comes with the steps that were recorded. None says that the way is free now: begin again. `is_repeated`
-    says that this was tried before, with the same `lease_expires_at`, and the answer to its COMMIT may be lost.
-
-    Raises:
-        AlreadyBegunError: another turn of the conversation began at this very moment.
         ConversationBusyError: another turn of the conversation is running.
         IdempotencyKeyReusedError: the key belongs to another request.
-        TurnInProgressError: another invocation is at this turn.
-        TurnSupersededError: the conversation has gone on without this turn.
+        NotFoundError: the person has no such conversation.
+        TurnInProgressError: another invocation is working on this turn.
+        TurnSupersededError: a newer message has been sent to the conversation.
     """
-    turn = _find(connection, request)
-    if turn is None:
+    for _ in range(BEGIN_TRIES):
+        if (lease := _insert(connection, request, token, lease_seconds)) is not None:
+            return StartedTurn(lease, [])
+        if (turn := _find_by_key(connection, request)) is not None:
+            return _continue(connection, request, turn, token, lease_seconds)
         _make_way(connection, request)
-        return None
-    if turn.request_hash != request.request_hash:
-        raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
-    if turn.status is TurnStatus.FINISHED:
-        return FinishedTurn(turn.conversation_id, _replies(connection, turn.id))
-    if is_repeated and turn.status is TurnStatus.RUNNING and turn.lease_expires_at == lease_expires_at:
-        return Lease(turn.id, turn.conversation_id, turn.attempt, lease_expires_at), _replies(connection, turn.id)
-    # A first attempt with the id of this request is its own: it was begun, and the answer to the COMMIT was lost.
-    is_own = turn.id == request.turn_id and turn.attempt == 1
-    if turn.status is TurnStatus.RUNNING and not is_own:
-        _refuse_a_live_lease(turn.lease_expires_at, TurnInProgressError, "This request is being worked on.")
-    lease = Lease(turn.id, turn.conversation_id, turn.attempt + 1, lease_expires_at)
-    _take_over(connection, turn, lease)
-    return lease, _replies(connection, turn.id)
+    raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
 def record_step(
     connection: Connection,
     held: Lease,
-    extended: Lease,
+    renewed: Lease,
+    lease_seconds: float,
     *,
     content: str,
     tool_calls: Sequence[Mapping[str, Any]],
     usage: Usage,
 ) -> None:
-    """Append what the model asked for and what came of it; the lease is `extended` from then on.
-
-    The tools ran in the same transaction: where this fails, their effects are gone with it. This is its last
-    statement, sent in one message with the COMMIT where it can be: what it raises, the transaction raises.
+    """Append a message with tool calls, in the transaction in which the tools ran; the lease is `renewed`.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: nothing is recorded by this; `recorded` finds out why.
+        TurnSupersededError: the lease is lost, so the tools must be undone with this transaction.
     """
-    known = _reply(held, extended, content, usage, tool_calls=tool_calls)
-    statements.RECORD_STEP.run_with_next(connection, known)
+    turn = (
+        update(TURNS)
+        .where(*_is_held(held))
+        .values(lease_token=renewed.token, lease_expires_at=_in(lease_seconds), **_cost(usage))
+        .returning(TURNS.c.id, TURNS.c.conversation_id)
+        .cte("turn")
+    )
+    message = _message(turn, Role.ASSISTANT, content, tool_calls)
+    if write(connection, turn, message, returning=message) is None:
+        raise _superseded()
 
 
-def finish(connection: Connection, held: Lease, extended: Lease, *, content: str, usage: Usage) -> int:
-    """Append the final reply, close the turn and return the reply's message id.
-
-    This is the whole transaction: where it can be, it is committed at once.
+def finish(connection: Connection, held: Lease, renewed: Lease, *, content: str, usage: Usage) -> int:
+    """Append the final reply, close the turn and return the id of the reply's message.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: nothing is recorded by this; `recorded` finds out why.
+        TurnSupersededError: the lease is lost.
     """
-    known = _reply(held, extended, content, usage)
-    _, message_id, _ = statements.FINISH.run(connection, known, whole_transaction=True)
-    return int(message_id)
+    turn = (
+        update(TURNS)
+        .where(*_is_held(held))
+        .values(status=TurnStatus.FINISHED, finished_at=utc_now(), lease_token=renewed.token, **_cost(usage))
+        .returning(TURNS.c.id, TURNS.c.conversation_id)
+        .cte("turn")
+    )
+    message = _message(turn, Role.ASSISTANT, content)
+    conversation = (
+        update(CONVERSATIONS)
+        .where(CONVERSATIONS.c.id == turn.c.conversation_id)
+        .values(updated_at=utc_now())
+        .returning(CONVERSATIONS.c.id)
+        .cte("conversation")
+    )
+    row = write(connection, turn, message, conversation, returning=message)
+    if row is None:
+        raise _superseded()
+    return int(row.id)
 
 
-def recorded(connection: Connection, held: Lease, extended: Lease) -> Sequence[Reply] | None:
-    """Find out why a write that would have `extended` the lease was refused.
+def recorded(connection: Connection, renewed: Lease) -> Sequence[Reply] | None:
+    """Return the replies of a turn whose last write left this lease, or None if that write was not committed.
 
-    Return what stands recorded of the turn, in order, where the same write was committed before; and None where the
-    lease is still `held`, so that the write itself is at fault.
-
-    Raises:
-        TurnSupersededError: the lease is lost, or the conversation deleted.
+    A transaction is repeated when the answer to its COMMIT was lost. If the COMMIT was applied, the repeated write is
+    refused, and this function finds what the first one recorded.
     """
-    if _stands(connection, extended):
-        return _replies(connection, held.turn_id)
-    if connection.execute(statements.FIND_HELD, values(**_held(held))).one_or_none() is not None:
+    is_ours = select(TURNS.c.id).where(TURNS.c.id == renewed.turn_id, TURNS.c.lease_token == renewed.token)
+    if connection.execute(is_ours).one_or_none() is None:
         return None
-    raise TurnSupersededError("Another attempt has taken this turn over, or its conversation was deleted.")
+    return _replies(connection, renewed.turn_id)
 
 
 def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent: bool) -> None:
-    """Give the lease back before the end; where it is lost already, do nothing.
+    """Give the lease back before the turn's end, or do nothing if the lease is lost.
 
-    `is_permanent` says that the same request would meet the same again, until somebody has mended the `reason`.
+    `is_permanent` says that the same request will fail again until somebody removes the `reason`.
     """
     status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
-    connection.execute(statements.INTERRUPT, values(**_held(held), status=status, error=reason))
+    connection.execute(update(TURNS).where(*_is_held(held)).values(status=status, error=reason))
 
 
-def open_conversation(connection: Connection, user_id: uuid.UUID, subject: str, email: str | None, title: str) -> int:
-    """Make a conversation, and its owner where this is the person's first; return the conversation's id.
+def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, lease_seconds: float) -> Lease | None:
+    """Insert the turn and the person's message, or return None if the key or the conversation is taken."""
+    is_new = request.conversation_id is None
+    conversation_id = request.conversation_id or conversations.create(connection, request.principal, request.message)
+    row = {
+        "id": literal(request.turn_id, TURNS.c.id.type),
+        # The lock makes a conversation that is being deleted count as deleted.
+        "conversation_id": CONVERSATIONS.c.id,
+        "user_id": CONVERSATIONS.c.user_id,
+        "idempotency_key": literal(request.idempotency_key),
+        "request_hash": literal(request.request_hash),
+        "status": literal(TurnStatus.RUNNING, TURNS.c.status.type),
+        "attempt": literal(1),
+        "lease_token": literal(token, TURNS.c.lease_token.type),
+        "lease_expires_at": _in(lease_seconds),
+    }
+    own_conversation = (
+        select(*row.values())
+        .where(CONVERSATIONS.c.id == conversation_id, CONVERSATIONS.c.user_id == request.principal.user_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    turn = (
+        dialect.insert(TURNS)
+        .from_select(list(row), own_conversation, include_defaults=False)
+        .on_conflict_do_nothing()
+        .returning(TURNS.c.id, TURNS.c.conversation_id)
+        .cte("turn")
+    )
+    message = _message(turn, Role.USER, request.message)
+    if write(connection, turn, message, returning=message) is not None:
+        return Lease(request.turn_id, conversation_id, 1, token)
+    if is_new:
+        connection.execute(delete(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id))
+    return None
 
-    Raises:
-        sqlalchemy.exc.IntegrityError: another invocation made the owner at the same time.
+
+def _find_by_key(connection: Connection, request: TurnRequest) -> Row[Any] | None:
+    columns = (
+        TURNS.c.id,
+        TURNS.c.conversation_id,
+        TURNS.c.request_hash,
+        TURNS.c.status,
+        TURNS.c.attempt,
+        TURNS.c.lease_token,
+        TURNS.c.lease_expires_at,
+        TURNS.c.created_at,
+        utc_now().label("now"),
+    )
+    statement = select(*columns).where(
+        TURNS.c.user_id == request.principal.user_id, TURNS.c.idempotency_key == request.idempotency_key
+    )
+    return connection.execute(statement.with_for_update()).one_or_none()
+
+
+def _continue(
+    connection: Connection, request: TurnRequest, turn: Row[Any], token: uuid.UUID, lease_seconds: float
+) -> StartedTurn | FinishedTurn:
+    """Take over a turn that stopped, or return one that is finished."""
+    if turn.request_hash != request.request_hash:
+        raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
+    if turn.status is TurnStatus.FINISHED:
+        return FinishedTurn(turn.conversation_id, _replies(connection, turn.id))
+    if turn.lease_token == token:
+        # This invocation took the turn already, and the answer to its COMMIT was lost.
+        return StartedTurn(Lease(turn.id, turn.conversation_id, turn.attempt, token), _replies(connection, turn.id))
+    if turn.status is TurnStatus.RUNNING:
+        _refuse_a_live_lease(turn, TurnInProgressError, "This request is being worked on.")
+    if turn.status is TurnStatus.ABANDONED or _has_newer_turn(connection, turn):
+        raise TurnSupersededError("A newer message was sent to this conversation; send this one again as a new one.")
+    attempt = turn.attempt + 1
+    connection.execute(
+        update(TURNS)
+        .where(TURNS.c.id == turn.id)
+        .values(
+            status=TurnStatus.RUNNING,
+            attempt=attempt,
+            lease_token=token,
+            lease_expires_at=_in(lease_seconds),
+            error=None,
+        )
+    )
+    return StartedTurn(Lease(turn.id, turn.conversation_id, attempt, token), _replies(connection, turn.id))
+
+
+def _has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
+    """Tell whether the conversation has a newer turn, whose model has read this turn's message already.
+
+    The lock waits for a turn that is being inserted, and keeps others from being inserted until COMMIT.
     """
-    _, conversation_id = statements.OPEN_CONVERSATION.run(
-        connection, values(user_id=user_id, subject=subject, email=email, title=_title(title))
+    conversation = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id == turn.conversation_id).with_for_update()
+    connection.execute(conversation).one_or_none()
+    newer = select(TURNS.c.id).where(
+        TURNS.c.conversation_id == turn.conversation_id,
+        # SQLite's clock counts milliseconds. Of two turns in the same one, neither may continue.
+        TURNS.c.created_at >= turn.created_at,
+        TURNS.c.id != turn.id,
     )
-    return int(conversation_id)
-
-
-def _title(message: str) -> str:
-    return " ".join(message.split())[:TITLE_CHARACTERS]
-
-
-def _find(connection: Connection, request: TurnRequest) -> Row[*tuple[Any, ...]] | None:
-    known = values(user_id=request.user_id, idempotency_key=request.idempotency_key)
-    return connection.execute(statements.FIND_BY_KEY, known).one_or_none()
-
-
-def _take_over(connection: Connection, turn: Row[*tuple[Any, ...]], lease: Lease) -> None:
-    """Make the lease that of the turn, unless it was abandoned or a newer turn exists."""
-    taken = values(
-        turn_id=turn.id,
-        conversation_id=turn.conversation_id,
-        created_at=turn.created_at,
-        attempt=lease.attempt,
-        lease_expires_at=lease.expires_at,
-    )
-    try:
-        taken_id = connection.execute(statements.TAKE_OVER, taken).scalar()
-    except IntegrityError as error:
-        raise AlreadyBegunError from error
-    if taken_id is None:
-        raise TurnSupersededError("The conversation has gone on since; send the message again as a new one.")
+    return connection.execute(newer.limit(1)).one_or_none() is not None
 
 
 def _make_way(connection: Connection, request: TurnRequest) -> None:
-    """Abandon the conversation's stale turn, if that is what took its place."""
-    known = values(conversation_id=request.conversation_id, user_id=request.user_id)
-    running = connection.execute(statements.FIND_RUNNING, known).one_or_none()
-    if running is None:
-        return
-    _refuse_a_live_lease(
-        running.lease_expires_at,
-        ConversationBusyError,
-        "Another message of this conversation is being answered.",
-    )
-    connection.execute(statements.ABANDON, values(turn_id=running.id))
+    """Abandon the conversation's running turn if its lease has expired."""
+    columns = (TURNS.c.id, TURNS.c.lease_expires_at, utc_now().label("now"))
+    running = connection.execute(
+        select(*columns)
+        .where(
+            TURNS.c.conversation_id == request.conversation_id,
+            TURNS.c.user_id == request.principal.user_id,
+            TURNS.c.status == TurnStatus.RUNNING,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if running is not None:
+        _refuse_a_live_lease(running, ConversationBusyError, "Another message of this conversation is being answered.")
+        connection.execute(update(TURNS).where(TURNS.c.id == running.id).values(status=TurnStatus.ABANDONED))
+    elif request.conversation_id is not None:
+        conversations.get(connection, request.principal.user_id, request.conversation_id)
 
 
-def _refuse_a_live_lease(expires_at: datetime, error: type[RetryableError], detail: str) -> None:
-    left_seconds = (expires_at - datetime.now(UTC)).total_seconds()
-    if left_seconds > 0:
+def _refuse_a_live_lease(turn: Row[Any], error: type[RetryableError], detail: str) -> None:
+    left_seconds = (turn.lease_expires_at - turn.now).total_seconds()
+    if 0 < left_seconds <= LONGEST_LEASE_SECONDS:
         raise error(detail, retry_after_seconds=math.ceil(left_seconds))
 
 
-def _replies(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
-    return [Reply(*row) for row in connection.execute(statements.REPLIES, values(turn_id=turn_id))]
-
-
-def _held(lease: Lease) -> dict[str, Any]:
-    return {"turn_id": lease.turn_id, "attempt": lease.attempt, "held_until": lease.expires_at}
-
-
-def _reply(held: Lease, extended: Lease, content: str, usage: Usage, **columns: object) -> Mapping[str, object]:
-    return values(
-        **_held(held),
-        extended_until=extended.expires_at,
-        content=content,
-        model=usage.model,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        **columns,
+def _message(turn: CTE, role: Role, content: str, tool_calls: Sequence[Mapping[str, Any]] | None = None) -> CTE:
+    """Return an INSERT of one message of the turn that `turn` wrote."""
+    row: dict[str, ColumnElement[Any]] = {
+        "conversation_id": turn.c.conversation_id,
+        "turn_id": turn.c.id,
+        "role": literal(role, MESSAGES.c.role.type),
+        "content": literal(content, MESSAGES.c.content.type),
+        "tool_calls": literal(tool_calls, MESSAGES.c.tool_calls.type),
+    }
+    return (
+        insert(MESSAGES)
+        .from_select(list(row), select(*row.values()), include_defaults=False)
+        .returning(MESSAGES.c.id)
+        .cte("message")
     )
 
 
-def _stands(connection: Connection, lease: Lease) -> bool:
-    known = values(turn_id=lease.turn_id, attempt=lease.attempt, lease_expires_at=lease.expires_at)
-    return connection.execute(statements.FIND_BY_LEASE, known).one_or_none() is not None
+def _is_held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return (
+        TURNS.c.id == lease.turn_id,
+        TURNS.c.status == TurnStatus.RUNNING,
+        TURNS.c.attempt == lease.attempt,
+        TURNS.c.lease_token == lease.token,
+    )
+
+
+def _in(seconds: float) -> ColumnElement[Any]:
+    return utc_in(literal(seconds, SECONDS))
+
+
+def _cost(usage: Usage) -> dict[str, Any]:
+    """Return the columns that count what all model calls of the turn have cost."""
+    return {
+        "model": usage.model,
+        "input_tokens": func.coalesce(TURNS.c.input_tokens, 0) + usage.input_tokens,
+        "output_tokens": func.coalesce(TURNS.c.output_tokens, 0) + usage.output_tokens,
+    }
+
+
+def _replies(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
+    statement = (
+        select(MESSAGES.c.id, MESSAGES.c.content, MESSAGES.c.tool_calls)
+        .where(MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.ASSISTANT)
+        .order_by(MESSAGES.c.id)
+    )
+    return [Reply(*row) for row in connection.execute(statement)]
+
+
+def _superseded() -> TurnSupersededError:
+    return TurnSupersededError("Another attempt has taken this turn over, or its conversation was deleted.")

@@ -1,29 +1,22 @@
-"""What models get wrong, and what they are told."""
+"""Mistakes of models in arguments, and the answers to them."""
 
 import json
 from collections.abc import Callable
-from typing import Any, cast
-from uuid import UUID
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
-from taskchat.tools import TOOLS, ToolCall, ToolRequest, call
+from taskchat.toolkit import ToolCall
+from taskchat.tools import TOOLS
+from tests.support.tool_calls import Use
 
-Use = Callable[..., ToolCall]
 Ask = Callable[[str, str], ToolCall]
 
 
 @pytest.fixture
-def ask() -> Callable[[str, str], ToolCall]:
-    """Return a function that calls a tool where there is no database at all."""
-
-    def ask(tool: str, written: str) -> ToolCall:
-        request = ToolRequest("call_1", tool, written)
-        return call(cast("Connection", None), request, user_id=UUID(int=1), time_zone=ZoneInfo("Europe/Berlin"))
-
-    return ask
+def ask(use: Use) -> Ask:
+    """Return a function that calls a tool with arguments as text."""
+    return lambda tool, written: use(tool, written=written)
 
 
 def deep(levels: int) -> str:
@@ -63,23 +56,23 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("written", "message"), UNREADABLE.values(), ids=UNREADABLE)
-def test_arguments_that_cannot_be_read_are_answered_and_kept_in_part(ask: Ask, written: str, message: str) -> None:
+def test_unreadable_arguments_are_recorded_in_part(ask: Ask, written: str, message: str) -> None:
     recorded = ask("create_task", written)
     assert recorded["arguments"] == {}
     assert recorded["error"] == {"code": "invalid-arguments", "message": message, "received": written[:200]}
 
 
-def test_what_is_kept_of_unreadable_arguments_can_be_stored(ask: Ask) -> None:
+def test_the_recorded_part_of_arguments_can_be_stored(ask: Ask) -> None:
     assert ask("create_task", "\x00\ud800" + "x" * 300)["error"]["received"] == "\ufffd\ufffd" + "x" * 198
 
 
 @pytest.mark.parametrize("written", ["", "  \n", "null", "{}", ' {"status": null, "text": "  ", "limit": ""} '])
-def test_no_arguments_at_all_are_fine_where_none_is_needed(use: Use, written: str) -> None:
+def test_optional_arguments_may_all_be_missing(use: Use, written: str) -> None:
     assert use("list_tasks", written=written)["result"] == {"tasks": [], "count": 0, "more": False}
 
 
 @pytest.mark.parametrize("name", ["", "createTask", "create_task ", "__class__", "tool\x00\ud800", "x" * 1000])
-def test_an_unknown_tool_is_told_which_there_are(ask: Ask, name: str) -> None:
+def test_an_unknown_tool_is_answered_with_the_known_ones(ask: Ask, name: str) -> None:
     recorded = ask(name, '{"title": "x"}')
     assert recorded["arguments"] == {"title": "x"}
     assert recorded["error"] == {
@@ -167,31 +160,36 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments", "mend"), MISTAKES)
-def test_a_mistake_is_answered_by_what_to_mend(ask: Ask, tool: str, arguments: dict[str, Any], mend: str) -> None:
+@pytest.mark.parametrize(("tool", "arguments", "correction"), MISTAKES)
+def test_a_mistake_is_answered_with_its_correction(
+    ask: Ask, tool: str, arguments: dict[str, Any], correction: str
+) -> None:
     recorded = ask(tool, json.dumps(arguments))
     assert recorded["arguments"] == arguments
-    assert recorded["error"] == {"code": "invalid-arguments", "message": f"{tool} cannot take these arguments. {mend}"}
+    assert recorded["error"] == {
+        "code": "invalid-arguments",
+        "message": f"{tool} cannot take these arguments. {correction}",
+    }
 
 
-def test_a_hundred_mistakes_are_not_all_told(ask: Ask) -> None:
+def test_of_a_hundred_mistakes_eight_are_reported(ask: Ask) -> None:
     message = ask("list_tasks", json.dumps({f"{number}{'x' * 300}": 1 for number in range(100)}))["error"]["message"]
     assert message.count("There is no such argument") == 8
     assert len(message) < 2000
 
 
 @pytest.mark.parametrize("form", ["{}", '"{}"', '" {} "', "{}.0", "{}e0", '"000{}"'])
-def test_an_id_is_understood_however_it_is_written(use: Use, form: str) -> None:
+def test_an_id_may_be_written_in_many_forms(use: Use, form: str) -> None:
     created = use("create_task", title="x")["result"]
     written = form.format(created["id"])
     assert use("get_task", written=f'{{"task_id": {written}}}')["result"]["id"] == created["id"]
 
 
-def test_the_largest_id_is_only_not_found(use: Use) -> None:
+def test_the_largest_id_is_not_found(use: Use) -> None:
     assert use("get_task", task_id=LARGEST)["error"]["code"] == "not-found"
 
 
-def test_the_longest_text_fits_and_what_stands_around_it_is_trimmed(use: Use) -> None:
+def test_the_longest_text_fits_after_trimming(use: Use) -> None:
     created = use("create_task", title=f"  {'ü' * 200}\n", description=f"\t{'☃' * 4000} ")
     task = use("get_task", task_id=created["result"]["id"])["result"]
     assert (task["title"], task["description"]) == ("ü" * 200, "☃" * 4000)

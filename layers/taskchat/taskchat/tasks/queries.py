@@ -1,4 +1,4 @@
-"""What can be done to tasks. Every statement names the user, so that nobody reaches another person's task."""
+"""Queries on tasks. Every statement names the user, so that nobody reaches another person's task."""
 
 import enum
 import uuid
@@ -10,50 +10,24 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from taskchat.errors import NotFoundError
-from taskchat.models import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS, Priority, Task, utc_now
+from taskchat.models import TASKS, Priority, utc_now
 
-__all__ = [
-    "DEFAULT_LIMIT",
-    "DESCRIPTION_CHARACTERS",
-    "LARGEST_ID",
-    "LARGEST_LIMIT",
-    "SMALLEST_ID",
-    "TITLE_CHARACTERS",
-    "Priority",
-    "Status",
-    "TaskChanges",
-    "TaskPage",
-    "TaskRecord",
-    "complete",
-    "create",
-    "delete",
-    "find",
-    "get",
-    "reopen",
-    "update",
-]
-
-DESCRIPTION_CHARACTERS = 4000
 DEFAULT_LIMIT = 50
-LARGEST_LIMIT = 100
-
-_tasks = Task.metadata.tables["tasks"]
 _COLUMNS = (
-    _tasks.c.id,
-    _tasks.c.title,
-    _tasks.c.description,
-    _tasks.c.priority,
-    _tasks.c.due_at,
-    _tasks.c.completed,
-    _tasks.c.completed_at,
-    _tasks.c.created_at,
-    _tasks.c.updated_at,
+    TASKS.c.id,
+    TASKS.c.title,
+    TASKS.c.description,
+    TASKS.c.priority,
+    TASKS.c.due_at,
+    TASKS.c.completed,
+    TASKS.c.completed_at,
+    TASKS.c.created_at,
+    TASKS.c.updated_at,
 )
-_CREATE = sa.insert(_tasks).returning(*_COLUMNS)
 
 
-class Status(enum.StrEnum):
-    """Which tasks a list shows."""
+class StatusFilter(enum.StrEnum):
+    """A choice of tasks by their state."""
 
     ALL = "all"
     PENDING = "pending"
@@ -62,7 +36,7 @@ class Status(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """A task as it stands in the database; times are aware, in UTC."""
+    """A row of `tasks`; times are aware, in UTC."""
 
     id: int
     title: str
@@ -77,14 +51,14 @@ class TaskRecord:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """The first tasks that fit a question, and whether there are more of them."""
+    """The first tasks that match, and whether there are more of them."""
 
     tasks: tuple[TaskRecord, ...]
     more: bool
 
 
 class TaskChanges(TypedDict, total=False):
-    """What an update changes; what is absent stays, and None clears."""
+    """The columns to change. A missing key leaves the column as it is, and None clears it."""
 
     title: str
     description: str | None
@@ -102,39 +76,43 @@ def create(
     due_at: datetime | None = None,
 ) -> TaskRecord:
     """Add a pending task; `due_at` is aware."""
-    task = {"user_id": user_id, "title": title, "description": description, "priority": priority, "due_at": due_at}
-    return TaskRecord(*connection.execute(_CREATE, task).one())
+    statement = (
+        sa.insert(TASKS)
+        .values(user_id=user_id, title=title, description=description, priority=priority, due_at=due_at)
+        .returning(*_COLUMNS)
+    )
+    return TaskRecord(*connection.execute(statement).one())
 
 
 def find(
     connection: Connection,
     user_id: uuid.UUID,
     *,
-    status: Status = Status.ALL,
+    status: StatusFilter = StatusFilter.ALL,
     priority: Priority | None = None,
     due_before: datetime | None = None,
     text: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> TaskPage:
-    """List the tasks that fit: the pending first, the soonest due first, those without a date after them.
+    """List the tasks that match: pending first, soonest due first, tasks without a date last.
 
-    `due_before` is exclusive and leaves out tasks without a date. `text` is looked for in titles and
-    descriptions, wherever it stands; `%` and `_` in it mean themselves, and its case does not matter.
+    `due_before` is exclusive and leaves out tasks without a date. `text` is searched in titles and descriptions in any
+    case; `%` and `_` in it are ordinary characters.
     """
-    conditions: list[sa.ColumnElement[bool]] = [_tasks.c.user_id == user_id]
-    if status is not Status.ALL:
-        conditions.append(_tasks.c.completed.is_(status is Status.COMPLETED))
+    conditions: list[sa.ColumnElement[bool]] = [TASKS.c.user_id == user_id]
+    if status is not StatusFilter.ALL:
+        conditions.append(TASKS.c.completed.is_(status is StatusFilter.COMPLETED))
     if priority is not None:
-        conditions.append(_tasks.c.priority == priority)
+        conditions.append(TASKS.c.priority == priority)
     if due_before is not None:
-        conditions.append(_tasks.c.due_at < due_before)
+        conditions.append(TASKS.c.due_at < due_before)
     if text is not None:
-        columns = (_tasks.c.title, _tasks.c.description)
+        columns = (TASKS.c.title, TASKS.c.description)
         conditions.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
     rows = connection.execute(
         sa.select(*_COLUMNS)
         .where(*conditions)
-        .order_by(_tasks.c.completed, _tasks.c.due_at.asc().nulls_last(), _tasks.c.id)
+        .order_by(TASKS.c.completed, TASKS.c.due_at.asc().nulls_last(), TASKS.c.id)
         .limit(limit + 1)
     ).all()
     return TaskPage(tasks=tuple(TaskRecord(*row) for row in rows[:limit]), more=len(rows) > limit)
@@ -151,7 +129,7 @@ def get(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
 
 
 def update(connection: Connection, user_id: uuid.UUID, task_id: int, changes: TaskChanges) -> TaskRecord:
-    """Change what `changes` holds, and return the task as it now stands.
+    """Change these columns and return the task after the change.
 
     Raises:
         NotFoundError: the person has no such task.
@@ -163,43 +141,43 @@ def update(connection: Connection, user_id: uuid.UUID, task_id: int, changes: Ta
 
 
 def complete(connection: Connection, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
-    """Complete a task; return it and whether that changed anything. A completed one keeps its `completed_at`.
+    """Complete a task. Return it, and whether it was pending; a completed one keeps its `completed_at`.
 
     Raises:
         NotFoundError: the person has no such task.
     """
-    pending = sa.and_(_is(user_id, task_id), _tasks.c.completed.is_(False))
+    pending = sa.and_(_is(user_id, task_id), TASKS.c.completed.is_(False))
     task = _first(connection, _change(pending, {"completed": True, "completed_at": utc_now()}))
     return (get(connection, user_id, task_id), False) if task is None else (task, True)
 
 
 def reopen(connection: Connection, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
-    """Make a completed task pending again; return it and whether that changed anything.
+    """Make a completed task pending again. Return it, and whether it was completed.
 
     Raises:
         NotFoundError: the person has no such task.
     """
-    completed = sa.and_(_is(user_id, task_id), _tasks.c.completed.is_(True))
+    completed = sa.and_(_is(user_id, task_id), TASKS.c.completed.is_(True))
     task = _first(connection, _change(completed, {"completed": False, "completed_at": None}))
     return (get(connection, user_id, task_id), False) if task is None else (task, True)
 
 
 def delete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
-    """Delete a task for good; return it as it stood.
+    """Delete a task and return its last state.
 
     Raises:
         NotFoundError: the person has no such task.
     """
-    task = _first(connection, sa.delete(_tasks).where(_is(user_id, task_id)).returning(*_COLUMNS))
+    task = _first(connection, sa.delete(TASKS).where(_is(user_id, task_id)).returning(*_COLUMNS))
     return _found(task, task_id)
 
 
 def _is(user_id: uuid.UUID, task_id: int) -> sa.ColumnElement[bool]:
-    return sa.and_(_tasks.c.id == task_id, _tasks.c.user_id == user_id)
+    return sa.and_(TASKS.c.id == task_id, TASKS.c.user_id == user_id)
 
 
 def _change(condition: sa.ColumnElement[bool], values: Any) -> sa.Executable:
-    return sa.update(_tasks).where(condition).values(**values).returning(*_COLUMNS)
+    return sa.update(TASKS).where(condition).values(**values).returning(*_COLUMNS)
 
 
 def _first(connection: Connection, statement: sa.Executable) -> TaskRecord | None:

@@ -50,9 +50,7 @@ def test_a_conversation_is_read_as_it_stands(connection: Connection, converse: C
     assert conversations.list_page(connection, ANN, limit=1).items == [record]
 
 
-def test_the_newest_activity_comes_first_and_of_equals_the_newest_conversation(
-    connection: Connection, converse: Converse
-) -> None:
+def test_order_is_newest_activity_then_newest_id(connection: Connection, converse: Converse) -> None:
     ids = [converse(after_microseconds=after) for after in (5, 0, 5, 9)]
     assert all_conversations(connection, 100) == [[ids[3], ids[2], ids[0], ids[1]]]
 
@@ -163,7 +161,7 @@ REACHES: dict[str, Callable[[Connection, uuid.UUID, int], object]] = {
 
 
 @pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES)
-def test_the_conversation_of_another_is_not_found_in_the_words_of_one_that_does_not_exist(
+def test_a_foreign_conversation_is_as_unknown_as_a_missing_one(
     connection: Connection, converse: Converse, say: Say, reach: Callable[[Connection, uuid.UUID, int], object]
 ) -> None:
     known = converse("Ann's")
@@ -227,7 +225,7 @@ PAGES: dict[str, tuple[Callable[..., Any], dict[str, str], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("page", "index", "position"), PAGES.values(), ids=PAGES)
-def test_a_page_is_one_statement_that_walks_its_index_from_the_cursor(
+def test_a_page_walks_its_index_from_the_cursor(
     connection: Connection,
     converse: Converse,
     say: Say,

@@ -1,4 +1,4 @@
-"""What can be done to tasks, and to nobody else's."""
+"""Queries on tasks, and the isolation between people."""
 
 import uuid
 from collections.abc import Callable
@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
-from taskchat import tasks
 from taskchat.errors import NotFoundError
 from taskchat.models import Priority
-from taskchat.tasks import Status, TaskRecord
-from tests.support import rolled_back
+from taskchat.tasks import queries as tasks
+from taskchat.tasks.queries import StatusFilter, TaskRecord
 from tests.support.rolled_back import ANN, BOB
 
-connection = rolled_back.connection
-shared_database = rolled_back.shared_database
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
@@ -41,7 +38,7 @@ def test_a_task_keeps_all_it_was_created_with(connection: Connection) -> None:
     assert (task.description, task.priority, task.due_at) == ("Oat", Priority.URGENT, NOON)
 
 
-def test_pending_tasks_come_first_then_the_soonest_due_then_the_oldest(connection: Connection) -> None:
+def test_order_is_pending_then_soonest_due_then_oldest(connection: Connection) -> None:
     complete(connection, "done", due_at=NOON)
     for title, due_at in [("some day", None), ("later", NOON + timedelta(days=1)), ("soon", NOON), ("soon too", NOON)]:
         tasks.create(connection, ANN, title=title, due_at=due_at)
@@ -52,10 +49,10 @@ def test_pending_tasks_come_first_then_the_soonest_due_then_the_oldest(connectio
     ("filters", "expected"),
     [
         ({}, ["pay rent", "call mum", "sleep"]),
-        ({"status": Status.PENDING}, ["pay rent", "call mum"]),
-        ({"status": Status.COMPLETED}, ["sleep"]),
+        ({"status": StatusFilter.PENDING}, ["pay rent", "call mum"]),
+        ({"status": StatusFilter.COMPLETED}, ["sleep"]),
         ({"priority": Priority.HIGH}, ["pay rent", "sleep"]),
-        ({"priority": Priority.HIGH, "status": Status.PENDING}, ["pay rent"]),
+        ({"priority": Priority.HIGH, "status": StatusFilter.PENDING}, ["pay rent"]),
         ({"priority": Priority.LOW}, []),
         ({"due_before": NOON + timedelta(seconds=1)}, ["pay rent"]),
         ({"due_before": NOON}, []),
@@ -128,7 +125,7 @@ def test_completing_twice_keeps_the_first_time(connection: Connection) -> None:
     assert (second, changed_first, changed_second) == (first, True, False)
 
 
-def test_reopening_clears_the_time_of_completion_and_twice_is_once(connection: Connection) -> None:
+def test_reopening_twice_clears_the_completion_time_once(connection: Connection) -> None:
     task = complete(connection, "Buy milk")
     first, changed_first = tasks.reopen(connection, ANN, task.id)
     second, changed_second = tasks.reopen(connection, ANN, task.id)
@@ -160,7 +157,7 @@ def test_the_id_of_a_deleted_task_is_not_given_out_again(connection: Connection)
         tasks.delete,
     ],
 )
-def test_the_task_of_another_is_not_found_in_the_words_of_one_that_does_not_exist(
+def test_a_foreign_task_is_as_unknown_as_a_missing_one(
     connection: Connection, reach: Callable[[Connection, uuid.UUID, int], object]
 ) -> None:
     task = tasks.create(connection, ANN, title="Buy milk")

@@ -1,12 +1,8 @@
 """When a task is due, in the zone of whoever says it."""
 
-from collections.abc import Callable
-
 import pytest
 
-from taskchat.tools import ToolCall
-
-Use = Callable[..., ToolCall]
+from tests.support.tool_calls import Use
 
 
 @pytest.mark.parametrize(
@@ -27,7 +23,7 @@ Use = Callable[..., ToolCall]
         ("Etc/GMT+12", "9998-12-31", "9998-12-31T23:59:59-12:00"),
     ],
 )
-def test_a_time_is_meant_in_the_callers_zone_and_a_date_as_its_end(use: Use, zone: str, said: str, due_at: str) -> None:
+def test_times_are_local_and_dates_mean_the_end_of_day(use: Use, zone: str, said: str, due_at: str) -> None:
     assert use("create_task", title="x", due_at=said, zone=zone)["result"]["due_at"] == due_at
 
 

@@ -1,4 +1,4 @@
-"""A tool that a client calls by itself: its effect and its record, exactly once, on both databases."""
+"""Tool calls by a client: effect and record exactly once."""
 
 import itertools
 import threading
@@ -13,22 +13,23 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlmodel import col
 
-from taskchat import calls, conversations, turns
-from taskchat.calls import Client
+from taskchat import conversations, turns
+from taskchat.audit import Client, run_tool
 from taskchat.conversations import WindowMessage
 from taskchat.database import Database
 from taskchat.models import Conversation, Message, Task, Turn, TurnStatus
-from taskchat.tools import ToolCall
+from taskchat.principal import Principal
+from taskchat.toolkit import ToolCall
 from tests.support.kill_switch import Killed, KillSwitch, connection_dies, process_dies
 
 UTC = ZoneInfo("UTC")
-CLIENT = Client(uuid.UUID(int=1), "issuer ann", None, "Claude Code")
+CLIENT = Client(Principal(uuid.UUID(int=1), "issuer ann"), "Claude Code")
 FEWEST_POINTS = 2 * 6
 OTHER = replace(CLIENT, name="Visual Studio Code")
 
 
 def create(database: Database, title: str = "Buy milk", client: Client = CLIENT) -> ToolCall:
-    return calls.run(database.transaction, client, "create_task", f'{{"title": "{title}"}}', UTC)
+    return run_tool(database.transaction, client, "create_task", f'{{"title": "{title}"}}', UTC)
 
 
 def rows(database: Database, *columns: Any) -> list[tuple[Any, ...]]:
@@ -36,7 +37,7 @@ def rows(database: Database, *columns: Any) -> list[tuple[Any, ...]]:
     return database.transaction(lambda connection: [tuple(row) for row in connection.execute(statement)])
 
 
-def test_a_change_leaves_the_tool_call_in_a_conversation_of_the_clients_name(database: Database) -> None:
+def test_a_change_is_recorded_in_the_clients_conversation(database: Database) -> None:
     record = create(database)
 
     assert rows(database, col(Conversation.title)) == [("Claude Code",)]
@@ -56,16 +57,16 @@ def test_each_client_of_a_person_has_one_conversation(database: Database) -> Non
     assert len(rows(database, col(Message.id))) == 8
 
 
-def test_two_people_with_the_same_client_have_a_conversation_each(database: Database) -> None:
+def test_two_people_share_no_client_conversation(database: Database) -> None:
     create(database)
-    create(database, client=replace(CLIENT, user_id=uuid.UUID(int=2), subject="issuer bob"))
+    create(database, client=replace(CLIENT, principal=Principal(uuid.UUID(int=2), "issuer bob")))
 
     assert [owner for (owner,) in rows(database, col(Conversation.user_id))] == [uuid.UUID(int=1), uuid.UUID(int=2)]
 
 
 def test_a_renamed_conversation_stays_the_clients_own(database: Database) -> None:
     create(database)
-    database.transaction(lambda connection: conversations.rename(connection, CLIENT.user_id, 1, "My editor"))
+    database.transaction(lambda connection: conversations.rename(connection, CLIENT.principal.user_id, 1, "My editor"))
     create(database)
 
     assert rows(database, col(Conversation.title)) == [("My editor",)]
@@ -73,7 +74,7 @@ def test_a_renamed_conversation_stays_the_clients_own(database: Database) -> Non
 
 def test_a_deleted_conversation_is_made_anew(database: Database) -> None:
     create(database)
-    database.transaction(lambda connection: conversations.delete_all(connection, CLIENT.user_id))
+    database.transaction(lambda connection: conversations.delete_all(connection, CLIENT.principal.user_id))
     create(database)
 
     assert len(rows(database, col(Conversation.id))) == 1
@@ -91,7 +92,7 @@ def test_a_deleted_conversation_is_made_anew(database: Database) -> None:
     ],
 )
 def test_what_changes_nothing_leaves_nothing(database: Database, tool: str, arguments: str) -> None:
-    calls.run(database.transaction, CLIENT, tool, arguments, UTC)
+    run_tool(database.transaction, CLIENT, tool, arguments, UTC)
 
     assert rows(database, col(Conversation.id)) == rows(database, col(Turn.id)) == rows(database, col(Message.id)) == []
 
@@ -101,14 +102,14 @@ def test_a_commit_whose_answer_is_lost_is_not_done_again(database: Database) -> 
         database.transaction(work)
         return database.transaction(work)
 
-    first = calls.run(losing_an_answer, CLIENT, "create_task", '{"title": "Once"}', UTC)
-    second = calls.run(losing_an_answer, CLIENT, "complete_task", f'{{"task_id": {first["result"]["id"]}}}', UTC)
+    first = run_tool(losing_an_answer, CLIENT, "create_task", '{"title": "Once"}', UTC)
+    second = run_tool(losing_an_answer, CLIENT, "complete_task", f'{{"task_id": {first["result"]["id"]}}}', UTC)
 
     assert rows(database, col(Task.title), col(Task.completed)) == [("Once", True)]
     assert rows(database, col(Message.id), col(Message.tool_calls))[1::2] == [(2, [first]), (4, [second])]
 
 
-def test_killed_at_any_statement_effect_and_record_stand_together(database_url: str) -> None:
+def test_a_kill_anywhere_keeps_effect_and_record_together(database_url: str) -> None:
     for point in itertools.count(1):
         victim, witness = Database(lambda: database_url), Database(lambda: database_url)
         switch = KillSwitch(point, process_dies)
@@ -125,7 +126,7 @@ def test_killed_at_any_statement_effect_and_record_stand_together(database_url: 
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_connection_cut_at_any_statement_is_made_good_exactly_once(database_url: str) -> None:
+def test_a_cut_connection_is_repeated_exactly_once(database_url: str) -> None:
     for point in itertools.count(1):
         database = Database(lambda: database_url)
         switch = KillSwitch(point, connection_dies)
@@ -139,7 +140,7 @@ def test_a_connection_cut_at_any_statement_is_made_good_exactly_once(database_ur
     assert point > FEWEST_POINTS
 
 
-def test_first_calls_at_once_share_one_conversation_and_lose_nothing(database_url: str) -> None:
+def test_simultaneous_first_calls_share_a_conversation(database_url: str) -> None:
     databases = [Database(lambda: database_url) for _ in range(3)]
     start = threading.Barrier(len(databases))
 
@@ -162,20 +163,24 @@ def test_first_calls_at_once_share_one_conversation_and_lose_nothing(database_ur
 
 def window(connection: Connection, lease: turns.Lease) -> list[WindowMessage]:
     return conversations.load_window(
-        connection, CLIENT.user_id, lease.conversation_id, messages=50, tokens=8000, before_turn=lease.turn_id
+        connection, CLIENT.principal.user_id, lease.conversation_id, messages=50, tokens=8000, before_turn=lease.turn_id
     )
 
 
-def test_the_person_can_go_on_talking_in_the_clients_conversation(database: Database) -> None:
+def test_a_person_can_chat_in_a_clients_conversation(database: Database) -> None:
     create(database)
-    request = turns.TurnRequest(uuid.uuid4(), CLIENT.user_id, "issuer ann", None, "key", "hash", 1, "And bread?")
-    lease, before = database.transaction(
-        lambda connection: turns.begin(connection, request, turns.lease_end(30), window)
-    )
+    request = turns.TurnRequest(CLIENT.principal, "key", "hash", 1, "And bread?")
+
+    def begin(connection: Connection) -> tuple[turns.Lease, list[WindowMessage]]:
+        turn = turns.begin(connection, request, uuid.uuid4(), 30)
+        assert isinstance(turn, turns.StartedTurn)
+        return turn.lease, window(connection, turn.lease)
+
+    lease, before = database.transaction(begin)
     create(database, "Meanwhile")
-    extended = lease.extended(30)
+    usage = turns.Usage("scripted", 0, 0)
     database.transaction(
-        lambda connection: turns.finish(connection, lease, extended, content="Sure.", usage=turns.Usage())
+        lambda connection: turns.finish(connection, lease, lease.renewed(), content="Sure.", usage=usage)
     )
 
     whole = database.transaction(lambda connection: window(connection, replace(lease, turn_id=uuid.uuid4())))

@@ -1,66 +1,66 @@
-"""From what a model wrote to valid arguments, or to words that tell it what to mend."""
+"""Validation of the arguments that a model wrote. Every error text tells the model how to correct them."""
 
 import json
 import math
 from collections.abc import Mapping
+from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from taskchat.text import storable_json
-from taskchat.tools.definition import Tool
+from taskchat.toolkit.definition import Tool
+from taskchat.toolkit.schemas import ToolInput
 
-LARGEST_ARGUMENTS = 50_000
-"""Characters; the longest valid arguments, with every character of them escaped, take half of it."""
-DEEPEST_ARGUMENTS = 16
-"""Levels of nesting; valid arguments have two."""
-_NAMED_FAULTS = 8
-_NAMED_CHARACTERS = 64
-
-
-class UnreadableArgumentsError(ValueError):
-    """Raised when arguments are not a JSON object; the text tells a model what to mend."""
+LARGEST_ARGUMENTS_CHARACTERS = 50_000
+"""Twice the length of the longest valid arguments with every character escaped."""
+DEEPEST_ARGUMENTS_LEVELS = 16
+"""Valid arguments have two levels of nesting."""
+_REPORTED_FAULTS = 8
+_REPORTED_FIELD_CHARACTERS = 64
 
 
 class InvalidArgumentsError(ValueError):
-    """Raised when arguments do not fit the tool; the text tells a model what to mend, field by field."""
+    """Raised when arguments do not fit the tool. A tool may raise it too, for a rule about several arguments."""
+
+
+class UnreadableArgumentsError(InvalidArgumentsError):
+    """Raised when arguments are not a JSON object."""
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Read a JSON object (RFC 8259) that a model wrote; blank text and null mean no arguments.
+    """Read a JSON object (RFC 8259). Blank text and null mean no arguments.
 
-    What a database cannot hold becomes U+FFFD, so that the audit trail records the very arguments that ran.
+    Characters that a database cannot hold become U+FFFD, so that the audit trail shows exactly what was executed.
 
     Raises:
-        UnreadableArgumentsError: it is no JSON object, or one beyond all measure.
+        UnreadableArgumentsError: the text is not a JSON object, or is too long or nested too deeply.
     """
-    if len(text) > LARGEST_ARGUMENTS:
-        raise UnreadableArgumentsError(f"The arguments are longer than {LARGEST_ARGUMENTS} characters.")
+    if len(text) > LARGEST_ARGUMENTS_CHARACTERS:
+        raise UnreadableArgumentsError(f"The arguments are longer than {LARGEST_ARGUMENTS_CHARACTERS} characters.")
     value = _load(text) if text.strip() else {}
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise UnreadableArgumentsError('The arguments must be one JSON object, as in {"task_id": 7}.')
-    if _is_deeper(value, DEEPEST_ARGUMENTS):
+    if _is_deeper(value, DEEPEST_ARGUMENTS_LEVELS):
         raise UnreadableArgumentsError("The arguments are nested too deeply.")
     arguments: dict[str, Any] = storable_json(value)
     return arguments
 
 
-def validate(tool: Tool, arguments: Mapping[str, Any], time_zone: ZoneInfo) -> BaseModel:
-    """Return the arguments as the tool's input; times without an offset are meant in `time_zone`.
+def validate(tool: Tool, arguments: Mapping[str, Any], time_zone: tzinfo) -> ToolInput:
+    """Return the arguments as the tool's input. Times without an offset are in `time_zone`.
 
     Raises:
-        InvalidArgumentsError: they do not fit the tool.
+        InvalidArgumentsError: the arguments do not fit the tool.
     """
     try:
         return tool.input.model_validate(arguments, context={"time_zone": time_zone})
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-    described = [_describe(tool, fault) for fault in faults[:_NAMED_FAULTS]]
-    raise InvalidArgumentsError(f"{tool.name} cannot take these arguments. {' '.join(described)}")
+    raise InvalidArgumentsError(" ".join(_describe(tool, fault) for fault in faults[:_REPORTED_FAULTS]))
 
 
 def _load(text: str) -> Any:
@@ -72,7 +72,7 @@ def _load(text: str) -> Any:
         message = f"The arguments are not valid JSON: {error.msg} at character {error.pos}."
         raise UnreadableArgumentsError(message) from None
     except ValueError:
-        # Python's own as well: it reads no integer of more than 4300 digits.
+        # Python refuses integers of more than 4300 digits with a plain ValueError.
         raise UnreadableArgumentsError("The arguments hold a number that is too large or not finite.") from None
 
 
@@ -89,7 +89,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 
 def _describe(tool: Tool, fault: ErrorDetails) -> str:
-    field = ".".join(str(part) for part in fault["loc"])[:_NAMED_CHARACTERS]
+    field = ".".join(str(part) for part in fault["loc"])[:_REPORTED_FIELD_CHARACTERS]
     match fault["type"]:
         case "missing":
             return f"{field}: This is required and must not be empty."

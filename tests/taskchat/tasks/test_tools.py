@@ -1,30 +1,24 @@
-"""What each tool does, and the record that it leaves."""
+"""The effect and the record of each task tool."""
 
 import json
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, event, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Task
-from taskchat.tools import TOOLS, ToolCall, ToolRequest, call
-from tests.support.rolled_back import ANN, BOB, sign_up
+from taskchat.toolkit import ToolRequest
+from taskchat.tools import call
+from tests.support.rolled_back import ANN, sign_up
+from tests.support.tool_calls import Use, result
 
-Use = Callable[..., ToolCall]
 UTC_ZONE = ZoneInfo("UTC")
-
-
-def result(recorded: ToolCall) -> dict[str, Any]:
-    assert "error" not in recorded
-    return recorded["result"]
 
 
 def test_a_record_says_what_was_asked_and_what_came_back(use: Use) -> None:
@@ -117,7 +111,18 @@ def test_update_task_changes_only_what_is_given(use: Use, arguments: dict[str, A
     task = result(use("get_task", task_id=result(created)["id"]))
     updated = result(use("update_task", task_id=task["id"], **arguments))
     assert updated.pop("updated") is True
+    updated.pop("not_changed")
     assert {**updated, "updated_at": None} == {**task, **changed, "updated_at": None}
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_update_task_names_the_fields_left_blank(use: Use, blank: str | None) -> None:
+    created = use("create_task", title="Call", description="Mum", due_at="2026-03-31")
+    updated = result(
+        use("update_task", task_id=result(created)["id"], priority="low", due_at=blank, description=blank, clear=None)
+    )
+    assert updated["not_changed"] == ["due_at", "description"]
+    assert (updated["description"], updated["due_at"]) == ("Mum", "2026-03-31T23:59:59+02:00")
 
 
 def test_complete_task_twice_keeps_the_first_time_and_says_so(use: Use) -> None:
@@ -147,48 +152,7 @@ def test_delete_task(use: Use) -> None:
     assert "error" in use("get_task", task_id=task_id)
 
 
-ON_ONE_TASK = {
-    "get_task": {},
-    "update_task": {"title": "stolen"},
-    "complete_task": {},
-    "reopen_task": {},
-    "delete_task": {},
-}
-
-
-@pytest.mark.parametrize(("tool", "arguments"), ON_ONE_TASK.items(), ids=ON_ONE_TASK)
-def test_the_task_of_another_is_not_found_word_for_word_as_one_that_does_not_exist(
-    use: Use, tool: str, arguments: dict[str, Any]
-) -> None:
-    created = result(use("create_task", title="Ann's"))
-    before = use("get_task", task_id=created["id"])
-    foreign = use(tool, user=BOB, task_id=created["id"], **arguments)
-    assert result(use("get_task", task_id=created["id"])) == result(before)
-    use("delete_task", task_id=created["id"])
-    absent = use(tool, user=BOB, task_id=created["id"], **arguments)
-    assert foreign["error"] == absent["error"]
-    assert foreign["error"] == {"code": "not-found", "message": f"There is no task {created['id']}."}
-
-
-def test_every_tool_has_been_tried_on_the_task_of_another() -> None:
-    assert {*ON_ONE_TASK, "create_task", "list_tasks"} == set(TOOLS)
-
-
-def test_nobody_lists_the_tasks_of_another(use: Use) -> None:
-    use("create_task", title="Ann's")
-    assert result(use("list_tasks", user=BOB)) == {"tasks": [], "count": 0, "more": False}
-
-
-def test_a_result_fits_the_output_schema(use: Use) -> None:
-    task_id = result(use("create_task", title="Call", due_at="2026-03-31"))["id"]
-    calls = [use("list_tasks"), *(use(tool, task_id=task_id, **rest) for tool, rest in ON_ONE_TASK.items())]
-    for recorded in calls:
-        tool = TOOLS[recorded["tool"]]
-        TypeAdapter(tool.output).validate_python(recorded["result"])
-        assert list(recorded["result"]) == list(tool.output_schema["properties"])
-
-
-def test_a_failure_leaves_what_other_tools_did_before_and_does_after(use: Use) -> None:
+def test_a_failed_call_leaves_other_calls_alone(use: Use) -> None:
     use("create_task", title="before")
     use("delete_task", task_id=4711)
     stranger = use("create_task", title="of nobody", user=uuid.UUID(int=9))
@@ -197,7 +161,7 @@ def test_a_failure_leaves_what_other_tools_did_before_and_does_after(use: Use) -
     assert [task["title"] for task in result(use("list_tasks"))["tasks"]] == ["before", "after"]
 
 
-def test_what_tools_did_is_committed_with_their_transaction_and_not_before(database: Database) -> None:
+def test_effects_are_committed_with_the_transaction(database: Database) -> None:
     def work(connection: Connection, *, and_fail: bool) -> None:
         for title in ("one", "two"):
             call(

@@ -1,0 +1,58 @@
+"""Creating, renaming and deleting conversations. Every statement names the user."""
+
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
+
+from taskchat.conversations.pages import CONVERSATION_COLUMNS, ConversationRecord, is_own, one_conversation
+from taskchat.models import CONVERSATIONS, TITLE_CHARACTERS, USERS
+from taskchat.principal import Principal
+
+
+def create(connection: Connection, principal: Principal, title: str) -> int:
+    """Create a conversation, and the person's own row if this is the first one; return the conversation's id.
+
+    The title is shortened to one line of at most 200 characters. The person's row is locked until COMMIT.
+    """
+    sign_in(connection, principal)
+    one_line = " ".join(title.split())[:TITLE_CHARACTERS]
+    statement = sa.insert(CONVERSATIONS).values(user_id=principal.user_id, title=one_line)
+    return int(connection.execute(statement.returning(CONVERSATIONS.c.id)).scalar_one())
+
+
+def sign_in(connection: Connection, principal: Principal) -> None:
+    """Insert or update the person's row, and lock it until COMMIT. An e-mail address that is not given is kept."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(USERS).values(id=principal.user_id, subject=principal.subject, email=principal.email)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[USERS.c.id], set_={"email": sa.func.coalesce(statement.excluded.email, USERS.c.email)}
+        )
+    )
+
+
+def rename(connection: Connection, user_id: uuid.UUID, conversation_id: int, title: str) -> ConversationRecord:
+    """Give a conversation another title of 1 to 200 characters. Its place in the list stays.
+
+    Raises:
+        NotFoundError: the person has no such conversation.
+    """
+    statement = sa.update(CONVERSATIONS).where(is_own(user_id, conversation_id)).values(title=title)
+    return one_conversation(connection, statement.returning(*CONVERSATION_COLUMNS), conversation_id)
+
+
+def delete(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> None:
+    """Delete a conversation with its turns and messages.
+
+    Raises:
+        NotFoundError: the person has no such conversation.
+    """
+    statement = sa.delete(CONVERSATIONS).where(is_own(user_id, conversation_id))
+    one_conversation(connection, statement.returning(*CONVERSATION_COLUMNS), conversation_id)
+
+
+def delete_all(connection: Connection, user_id: uuid.UUID) -> None:
+    """Delete all conversations of a person."""
+    connection.execute(sa.delete(CONVERSATIONS).where(CONVERSATIONS.c.user_id == user_id))

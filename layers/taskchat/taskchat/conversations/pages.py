@@ -1,0 +1,140 @@
+"""Pages of a person's conversations and of their messages. Every statement names the user."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from taskchat.conversations.cursors import Position, decode, encode
+from taskchat.errors import NotFoundError
+from taskchat.models import CONVERSATIONS, MESSAGES, Role
+
+CONVERSATION_COLUMNS = (
+    CONVERSATIONS.c.id,
+    CONVERSATIONS.c.title,
+    CONVERSATIONS.c.created_at,
+    CONVERSATIONS.c.updated_at,
+)
+_BY_ACTIVITY = (CONVERSATIONS.c.updated_at, CONVERSATIONS.c.id)
+_MESSAGE_COLUMNS = (
+    MESSAGES.c.id,
+    MESSAGES.c.role,
+    MESSAGES.c.content,
+    MESSAGES.c.tool_calls,
+    MESSAGES.c.created_at,
+)
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRecord:
+    """A row of `conversations`; times are aware, in UTC."""
+
+    id: int
+    title: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """A row of `messages`; `tool_calls` is None for a message without any."""
+
+    id: int
+    role: Role
+    content: str
+    tool_calls: Sequence[dict[str, Any]] | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Record]):
+    """Some records, and the cursor of the next page if there is one."""
+
+    items: Sequence[Record]
+    next_cursor: str | None
+
+
+def list_page(
+    connection: Connection, user_id: uuid.UUID, *, limit: int, cursor: str | None = None
+) -> Page[ConversationRecord]:
+    """List a person's conversations, newest activity first.
+
+    A conversation that becomes active during paging moves to the front. It is not repeated, and no other is skipped.
+
+    Raises:
+        InvalidRequestError: the cursor does not belong to this list.
+    """
+    scope = f"conversations of {user_id}"
+    # A range on user_id instead of equality keeps PostgreSQL from walking everybody's conversations by time, which
+    # takes long for a person without recent ones.
+    person, order = CONVERSATIONS.c.user_id, (CONVERSATIONS.c.user_id, *_BY_ACTIVITY)
+    statement = sa.select(*CONVERSATION_COLUMNS).where(person >= user_id)
+    if cursor is None:
+        statement = statement.where(person <= user_id)
+    else:
+        position = decode(cursor, scope)
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(user_id, position.moment, position.id))
+    rows = connection.execute(_newest(statement, order, limit)).all()
+    items = [ConversationRecord(*row) for row in rows[:limit]]
+    has_more = len(rows) > limit
+    return Page(items, encode(Position(items[-1].updated_at, items[-1].id), scope) if has_more else None)
+
+
+def get(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> ConversationRecord:
+    """Return one conversation.
+
+    Raises:
+        NotFoundError: the person has no such conversation.
+    """
+    statement = sa.select(*CONVERSATION_COLUMNS).where(is_own(user_id, conversation_id))
+    return one_conversation(connection, statement, conversation_id)
+
+
+def messages_page(
+    connection: Connection, user_id: uuid.UUID, conversation_id: int, *, limit: int, cursor: str | None = None
+) -> Page[MessageRecord]:
+    """Return messages: newest page first, and oldest message first inside a page.
+
+    Messages that arrive during paging do not move the pages that follow.
+
+    Raises:
+        NotFoundError: the person has no such conversation.
+        InvalidRequestError: the cursor does not belong to this conversation.
+    """
+    scope = f"messages of {conversation_id}"
+    order = (MESSAGES.c.created_at, MESSAGES.c.id)
+    # Compare with the id itself, not with a subquery, so that PostgreSQL's statistics of that id apply.
+    statement = sa.select(*_MESSAGE_COLUMNS).where(
+        MESSAGES.c.conversation_id == conversation_id, sa.exists().where(is_own(user_id, conversation_id))
+    )
+    if cursor is not None:
+        position = decode(cursor, scope)
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(position.moment, position.id))
+    rows = connection.execute(_newest(statement, order, limit)).all()
+    if not rows:
+        get(connection, user_id, conversation_id)
+    items = [MessageRecord(*row) for row in reversed(rows[:limit])]
+    has_more = len(rows) > limit
+    return Page(items, encode(Position(items[0].created_at, items[0].id), scope) if has_more else None)
+
+
+def is_own(user_id: uuid.UUID, conversation_id: int) -> sa.ColumnElement[bool]:
+    return sa.and_(CONVERSATIONS.c.id == conversation_id, CONVERSATIONS.c.user_id == user_id)
+
+
+def _newest(statement: sa.Select[Any], order: Sequence[sa.Column[Any]], limit: int) -> sa.Select[Any]:
+    """Select one row more than the page has, to know whether there are more."""
+    return statement.order_by(*(column.desc() for column in order)).limit(limit + 1)
+
+
+def one_conversation(connection: Connection, statement: sa.Executable, conversation_id: int) -> ConversationRecord:
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no conversation {conversation_id}.")
+    return ConversationRecord(*row)

@@ -1,0 +1,39 @@
+"""The tables. Their names, columns and indexes are a contract; `migrations/` creates them."""
+
+from taskchat.models.columns import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS, utc_in, utc_now
+from taskchat.models.tables import (
+    CONVERSATIONS,
+    MESSAGES,
+    TASKS,
+    TURNS,
+    USERS,
+    Conversation,
+    Message,
+    Priority,
+    Role,
+    Task,
+    Turn,
+    TurnStatus,
+    User,
+)
+
+__all__ = [
+    "CONVERSATIONS",
+    "LARGEST_ID",
+    "MESSAGES",
+    "SMALLEST_ID",
+    "TASKS",
+    "TITLE_CHARACTERS",
+    "TURNS",
+    "USERS",
+    "Conversation",
+    "Message",
+    "Priority",
+    "Role",
+    "Task",
+    "Turn",
+    "TurnStatus",
+    "User",
+    "utc_in",
+    "utc_now",
+]

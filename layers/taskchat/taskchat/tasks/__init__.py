@@ -1,0 +1,1 @@
+"""Tasks: the queries, and beside them the tools that call them."""

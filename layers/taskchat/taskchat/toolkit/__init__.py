@@ -1,0 +1,24 @@
+"""What a tool is: the decorator, the schemas, the check of arguments, and execution with an audit record.
+
+A tool is one decorated function beside its domain's queries. Its name, description and schemas come from the function.
+"""
+
+from taskchat.toolkit.arguments import InvalidArgumentsError
+from taskchat.toolkit.definition import Annotations, Tool, ToolContext, tool, tools_of
+from taskchat.toolkit.execution import ToolCall, ToolError, ToolRequest, execute
+from taskchat.toolkit.schemas import ToolInput, ToolOutput
+
+__all__ = [
+    "Annotations",
+    "InvalidArgumentsError",
+    "Tool",
+    "ToolCall",
+    "ToolContext",
+    "ToolError",
+    "ToolInput",
+    "ToolOutput",
+    "ToolRequest",
+    "execute",
+    "tool",
+    "tools_of",
+]

@@ -1,0 +1,112 @@
+"""Execution of a tool call. Every call gets an answer for the model and a record for the audit trail."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any, NotRequired, TypedDict
+from uuid import UUID
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError
+
+from taskchat.errors import NotFoundError
+from taskchat.text import storable
+from taskchat.toolkit.arguments import InvalidArgumentsError, UnreadableArgumentsError, parse, validate
+from taskchat.toolkit.definition import Tool, ToolContext
+from taskchat.toolkit.schemas import is_blank
+
+_SAVEPOINT = "SAVEPOINT tool"
+_ROLLBACK = "ROLLBACK TO SAVEPOINT tool"
+_RECEIVED_CHARACTERS = 200
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A call that a model or a client asked for; `arguments` is the text as received, valid JSON or not."""
+
+    id: str
+    tool: str
+    arguments: str
+
+
+class ToolError(TypedDict):
+    """The reason why a call changed nothing. `received` is the start of arguments that could not be read."""
+
+    code: str
+    message: str
+    received: NotRequired[str]
+
+
+class ToolCall(TypedDict):
+    """One element of `messages.tool_calls`: the request, and either `result` or `error`."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Any]
+    result: NotRequired[dict[str, Any]]
+    error: NotRequired[ToolError]
+    timestamp: str
+
+
+def execute(
+    tools: Mapping[str, Tool], connection: Connection, request: ToolRequest, *, user_id: UUID, time_zone: tzinfo
+) -> ToolCall:
+    """Run one of the `tools` for a person, inside a savepoint, and return its record.
+
+    A call that fails has changed nothing. Its error has one of the codes `unknown-tool`, `invalid-arguments`,
+    `not-found` and `failed` (the database refused the change). Times without an offset, and all times in the result,
+    are in `time_zone`.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the transaction is lost.
+    """
+    record: ToolCall = {
+        "id": storable(request.id),
+        "tool": storable(request.tool),
+        "arguments": {},
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    try:
+        record["arguments"] = parse(request.arguments)
+    except UnreadableArgumentsError as error:
+        received = storable(request.arguments[:_RECEIVED_CHARACTERS])
+        record["error"] = {"code": "invalid-arguments", "message": str(error), "received": received}
+        return record
+    if (tool := tools.get(request.tool)) is None:
+        message = f"There is no tool of this name; the tools are {', '.join(tools)}."
+        record["error"] = {"code": "unknown-tool", "message": message}
+        return record
+    blank = tuple(name for name, value in record["arguments"].items() if is_blank(value))
+    _run(tool, record, ToolContext(connection, user_id, time_zone, blank))
+    return record
+
+
+def _run(tool: Tool, record: ToolCall, context: ToolContext) -> None:
+    try:
+        arguments = validate(tool, record["arguments"], context.time_zone)
+    except InvalidArgumentsError as error:
+        record["error"] = _invalid(tool, error)
+        return
+    # The savepoint is not released: the next one of this name hides it, and COMMIT ends them all.
+    context.connection.exec_driver_sql(_SAVEPOINT)
+    try:
+        output = tool.run(context, arguments)
+    except InvalidArgumentsError as error:
+        record["error"] = _invalid(tool, error)
+    except NotFoundError as error:
+        record["error"] = {"code": "not-found", "message": str(error)}
+    except (IntegrityError, DataError) as error:
+        if error.connection_invalidated:
+            raise
+        _logger.warning("%s was refused by the database: %s", tool.name, type(error.orig).__name__)
+        record["error"] = {"code": "failed", "message": f"{tool.name} could not be done; nothing has changed."}
+    else:
+        record["result"] = output.model_dump(mode="json", context={"time_zone": context.time_zone})
+        return
+    context.connection.exec_driver_sql(_ROLLBACK)
+
+
+def _invalid(tool: Tool, error: InvalidArgumentsError) -> ToolError:
+    return {"code": "invalid-arguments", "message": f"{tool.name} cannot take these arguments. {error}"}
