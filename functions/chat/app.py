@@ -47,7 +47,9 @@ class ChatAnswer(BaseModel):
 def provider() -> Provider:
     """Return the model's provider, as the settings name it."""
     known = settings()
-    return Provider(known.resolve_openai_api_key(), known.openai_base_url, known.openai_model)
+    return Provider(
+        known.resolve_openai_api_key(), known.openai_base_url, known.openai_model, known.openai_reasoning_effort
+    )
 
 
 model = ChatCompletionsModel(provider)

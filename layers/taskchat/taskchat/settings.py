@@ -35,7 +35,8 @@ class Settings(BaseModel):
     openai_api_key: SecretStr | None = None
     openai_api_key_secret: str | None = None
     openai_base_url: str | None = None
-    openai_model: str = "gpt-5-mini"
+    openai_model: str = "gpt-6.1-terra"
+    openai_reasoning_effort: str | None = None
     model_timeout_seconds: float = Field(default=20.0, ge=3, le=25)
     history_messages: int = Field(default=50, ge=2, le=500)
     history_tokens: int = Field(default=8_000, ge=500, le=200_000)

@@ -1,6 +1,7 @@
 """The model behind any provider that speaks the Chat Completions protocol, through the openai SDK."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from openai import APIConnectionError, APITimeoutError, DefaultHttpxClient, OpenAI, omit
@@ -22,6 +24,8 @@ DEFAULT_RETRY_AFTER_SECONDS = 5
 LONGEST_RETRY_AFTER_SECONDS = 3_600
 # Read once, at import, where nobody waits; httpx2 imports with it what it would import with the first client.
 _CERTIFICATES = httpx2.create_ssl_context()
+_OPENAI_HOST = "api.openai.com"
+_logger = logging.getLogger(__name__)
 
 
 class _PassingFaultError(Exception):
@@ -44,6 +48,21 @@ class Provider:
     api_key: str
     base_url: str | None
     model: str
+    reasoning_effort: str | None = None
+
+    @property
+    def effort(self) -> str | None:
+        """Return the `reasoning_effort` to send: the setting, or `none` for OpenAI, or nothing for others.
+
+        From GPT-5.4 on, OpenAI refuses function tools on Chat Completions unless the effort is `none`, also when the
+        request does not name one: https://github.com/openai/openai-openapi/issues/541. Other providers may not know
+        the parameter.
+        """
+        if self.reasoning_effort is not None:
+            return self.reasoning_effort
+        host = urlsplit(self.base_url).hostname if self.base_url else _OPENAI_HOST
+        is_openai = host == _OPENAI_HOST or (host or "").endswith(f".{_OPENAI_HOST}")
+        return "none" if is_openai else None
 
 
 class ChatCompletionsModel:
@@ -53,6 +72,7 @@ class ChatCompletionsModel:
         self._provider = provider
         self._connected: _ConnectedModel | None = None
         self._workers: ThreadPoolExecutor | None = None
+        self._sends_effort = True
 
     def complete(
         self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], timeout_seconds: float
@@ -84,7 +104,25 @@ class ChatCompletionsModel:
         except (APIConnectionError, httpx2.HTTPError) as error:
             raise _PassingFaultError("it cannot be reached") from error
         except _StatusError as error:
+            if error.status == HTTPStatus.BAD_REQUEST and self._has_sent_effort():
+                return self._ask_without_effort(messages, tools, end)
             raise self._fault_of(error) from error
+
+    def _has_sent_effort(self) -> bool:
+        return self._sends_effort and self._connected is not None and self._connected.effort is not None
+
+    def _ask_without_effort(
+        self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], end: float
+    ) -> Completion:
+        """Ask without the reasoning effort, which models before GPT-5.1 refuse; if that helps, never send it again."""
+        self._sends_effort = False
+        try:
+            completion = self._ask(messages, tools, end)
+        except Exception:
+            self._sends_effort = True
+            raise
+        _logger.warning("the provider refuses reasoning_effort; it is no longer sent")
+        return completion
 
     def _fault_of(self, error: _StatusError) -> Exception:
         if error.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -113,7 +151,8 @@ class ChatCompletionsModel:
     def _download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
         if self._connected is None:
             self._connected = _ConnectedModel(self._provider())
-        return self._connected.download(messages, tools, seconds)
+        effort = self._connected.effort if self._sends_effort else None
+        return self._connected.download(messages, tools, seconds, effort)
 
 
 class _ConnectedModel:
@@ -121,6 +160,7 @@ class _ConnectedModel:
 
     def __init__(self, provider: Provider) -> None:
         self._model = provider.model
+        self.effort = provider.effort
         self._client = OpenAI(
             api_key=provider.api_key, base_url=provider.base_url, max_retries=0, http_client=_http_client()
         )
@@ -130,11 +170,15 @@ class _ConnectedModel:
         base_url = self._client.base_url
         self._url = str(base_url.copy_with(raw_path=base_url.raw_path + b"chat/completions"))
 
-    def download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
+    def download(
+        self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float, effort: str | None
+    ) -> bytes:
         """Return the raw answer: the SDK would neither bound its size nor check its shape."""
         said: dict[str, Any] = {"model": self._model, "messages": list(messages)}
         if tools:
             said["tools"] = list(tools)
+        if effort is not None:
+            said["reasoning_effort"] = effort
         # Not `chat.completions.create`: it walks through what it is given, looking for values to convert, and there are
         # none in what is JSON already; and its module, with all that it knows, takes long to import.
         asked = self._client.post(
