@@ -36,6 +36,7 @@ bench: $(READY)  ## measure this project beside its peers, as in: make bench ARG
 
 build: $(READY)  ## build the functions and layers for Lambda into .aws-sam/build
 	$(BIN)/sam build
+	@$(BIN)/python -m deploy.stamp .aws-sam/build
 
 invoke: $(READY)  ## invoke a built function in the Lambda emulator: FUNCTION=ChatFunction EVENT=events/chat.json
 	@$(BIN)/python -m local.invoke $(FUNCTION) $(EVENT)
