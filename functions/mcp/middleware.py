@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from functions.mcp.clients import name_tag
 from functions.mcp.transport import NAME_TAG
-from taskchat.errors import TaskchatError
-from taskchat.http.problems import PROBLEM_TYPES, note_defect
+from taskchat.errors import RetryableError, TaskchatError
+from taskchat.http.monitoring import note_defect, note_problem
 
 HANDSHAKE_VERSIONS = ("2025-06-18", "2025-11-25")
 """Those that `initialize` can agree on here; older ones know batches, which this server does not take."""
@@ -32,16 +32,20 @@ async def agree_on_a_version(ctx: ServerRequestContext[Any, Any], call_next: Cal
 
 
 async def answer_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Turn what is raised into errors of the protocol; a defect is noted, and shown bare."""
+    """Turn domain errors into errors of the protocol, and a defect into one that shows nothing of its cause."""
     try:
         return await call_next(ctx)
     except (MCPError, ValidationError):
         raise
     except TaskchatError as error:
-        data: dict[str, Any] = {"code": PROBLEM_TYPES[type(error)].code}
-        if (seconds := getattr(error, "retry_after_seconds", None)) is not None:
-            data["retryAfterSeconds"] = seconds
-        raise MCPError(INTERNAL_ERROR, str(error), data) from error
+        note_problem(error)
+        raise _protocol_error(error) from error
     except Exception as error:
-        note_defect(error)
-        raise MCPError(INTERNAL_ERROR, "The request could not be answered. It has been noted.") from error
+        raise _protocol_error(note_defect(error)) from error
+
+
+def _protocol_error(error: TaskchatError) -> MCPError:
+    data: dict[str, Any] = {"code": error.code, "retryable": error.retryable}
+    if isinstance(error, RetryableError):
+        data["retryAfterSeconds"] = error.retry_after_seconds
+    return MCPError(INTERNAL_ERROR, str(error), data)

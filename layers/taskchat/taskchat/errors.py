@@ -1,76 +1,136 @@
-"""What can go wrong, in the words of the domain. `taskchat.http.problems` alone knows the HTTP status of each."""
+"""Domain errors. Each class carries the HTTP status, `code` and `title` of the problem that a caller gets.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+`taskchat.http.problems` writes the problem document (RFC 9457), `functions.mcp` an error of its protocol.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 
 class TaskchatError(Exception):
-    """Base of every error that a caller is told about."""
+    """Base of every error that a caller is told about; its text is the problem's `detail`.
+
+    A subclass states its problem type as class keywords, without which Python does not create it:
+
+        class NotFoundError(TaskchatError, status=404, code="not-found", title="Not found"): ...
+
+    `code` is stable, and callers compare it. `retryable` tells whether the same request can succeed if it is sent again
+    unchanged and with the same `Idempotency-Key`.
+    """
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    retryable: bool = False
+
+    def __init_subclass__(cls, *, status: int, code: str, title: str) -> None:
+        super().__init_subclass__()
+        cls.status, cls.code, cls.title = status, code, title
+
+    def members(self) -> Mapping[str, Any]:
+        """Return the members of the problem document that only this type has (RFC 9457, section 3.2)."""
+        return {}
 
 
-class RetryableError(TaskchatError):
-    """Base of the errors after which the same request, sent again later, can succeed."""
+class RetryableError(Exception):
+    """Mixed into the errors after which the same request can succeed in `retry_after_seconds`."""
+
+    retryable = True
 
     def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
         super().__init__(detail)
         self.retry_after_seconds = max(1, retry_after_seconds)
 
 
-class UnauthenticatedError(TaskchatError):
+class InternalError(TaskchatError, status=500, code="internal", title="Internal error"):
+    """Stands for a defect: the caller learns nothing of its cause, and the log holds the stack trace."""
+
+
+class UnauthenticatedError(TaskchatError, status=401, code="unauthenticated", title="Not signed in"):
     """Raised when a request carries no claims that the gateway has verified."""
 
 
-class NotFoundError(TaskchatError):
-    """Raised for what does not exist and, word for word the same, for what belongs to someone else."""
+class NotFoundError(TaskchatError, status=404, code="not-found", title="Not found"):
+    """Raised for something that does not exist or belongs to someone else, with the same text in both cases."""
+
+
+class MethodNotAllowedError(TaskchatError, status=405, code="method-not-allowed", title="Method not allowed"):
+    """Raised when a path exists and the request's method does not."""
+
+
+class TooLargeError(TaskchatError, status=413, code="too-large", title="Request too large"):
+    """Raised when a request's body exceeds the limit."""
 
 
 @dataclass(frozen=True)
 class InvalidField:
-    """One field that a caller has to mend; `field` is a dotted path, as in `body.message`."""
+    """One invalid field of a request; `field` is a dotted path, as in `body.message`."""
 
     field: str
     message: str
 
 
-class InvalidRequestError(TaskchatError):
-    """Raised when a request does not have the form that the contract asks for."""
+class InvalidRequestError(TaskchatError, status=422, code="invalid-request", title="Invalid request"):
+    """Raised when a request does not have the form that the API asks for."""
 
     def __init__(self, detail: str, fields: Sequence[InvalidField] = ()) -> None:
         super().__init__(detail)
         self.fields = tuple(fields)
 
+    def members(self) -> Mapping[str, Any]:
+        """Return `fields`, if the fault lies in single fields."""
+        return {"fields": [asdict(field) for field in self.fields]} if self.fields else {}
 
-class IdempotencyKeyReusedError(TaskchatError):
+
+class IdempotencyKeyReusedError(
+    TaskchatError, status=422, code="idempotency-key-reused", title="Idempotency key used for another request"
+):
     """Raised when an idempotency key comes again with another request."""
 
 
-class ConversationBusyError(RetryableError):
+class ConversationBusyError(
+    RetryableError, TaskchatError, status=409, code="conversation-busy", title="Conversation busy"
+):
     """Raised when another turn of the same conversation is running."""
 
 
-class TurnInProgressError(RetryableError):
+class TurnInProgressError(RetryableError, TaskchatError, status=409, code="turn-in-progress", title="Turn in progress"):
     """Raised when another invocation holds a live lease on this very turn."""
 
 
-class TurnSupersededError(TaskchatError):
-    """Raised when this invocation lost its turn: to a newer attempt, a newer message, or a deletion."""
+class TurnSupersededError(TaskchatError, status=409, code="turn-superseded", title="Turn superseded"):
+    """Raised when this invocation lost its turn to a newer attempt, a newer message or a deletion."""
 
 
-class TurnInterruptedError(RetryableError):
+class TurnInterruptedError(
+    RetryableError, TaskchatError, status=503, code="turn-interrupted", title="Turn interrupted"
+):
     """Raised when a turn stops before its end; the same request continues it."""
 
 
-class ModelRateLimitedError(RetryableError):
+class ModelRateLimitedError(
+    RetryableError, TaskchatError, status=429, code="model-rate-limited", title="Model rate limit reached"
+):
     """Raised when the model's provider asks to slow down."""
 
 
-class ModelFailedError(TaskchatError):
-    """Raised when the model's provider fails or answers what cannot be used."""
+class ModelFailedError(TaskchatError, status=502, code="model-failed", title="Model failed"):
+    """Raised when the model's provider fails or sends an unusable answer; `permanent` if it would do so again."""
 
     def __init__(self, detail: str, *, permanent: bool = False) -> None:
         super().__init__(detail)
         self.permanent = permanent
+        self.retryable = not permanent
 
 
-class DatabaseUnavailableError(RetryableError):
+class DatabaseUnavailableError(
+    RetryableError, TaskchatError, status=503, code="database-unavailable", title="Database unavailable"
+):
     """Raised when the database cannot be reached or does not answer in time."""
+
+
+class SecretUnavailableError(
+    RetryableError, TaskchatError, status=503, code="secret-unavailable", title="Secret unavailable"
+):
+    """Raised when Secrets Manager does not return a secret that this function needs."""

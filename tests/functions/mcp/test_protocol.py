@@ -193,7 +193,10 @@ def test_a_call_without_enough_time_left_is_given_up_and_changes_nothing(modern:
     hurried = replace(modern, remaining_ms=lambda: 5_000)
     error = hurried.error("tools/call", {"name": "create_task", "arguments": {"title": "Late"}})
 
-    assert (error["code"], error["data"]) == (-32603, {"code": "database-unavailable", "retryAfterSeconds": 1})
+    assert (error["code"], error["data"]) == (
+        -32603,
+        {"code": "database-unavailable", "retryable": True, "retryAfterSeconds": 1},
+    )
     assert modern.call("list_tasks")["structuredContent"]["tasks"] == []
 
 
@@ -236,9 +239,10 @@ def test_a_defect_is_noted_and_shown_bare(
     monkeypatch.delenv("DATABASE_URL")
     error = modern.error("tools/call", {"name": "list_tasks", "arguments": {}})
 
-    assert error == {"code": -32603, "message": "The request could not be answered. It has been noted."}
+    assert (error["code"], error["data"]) == (-32603, {"code": "internal", "retryable": False})
+    assert "DATABASE_URL" not in json.dumps(error)
     assert "set DATABASE_URL" in log.getvalue()
-    assert "InternalErrors" in capsys.readouterr().out
+    assert json.loads(capsys.readouterr().out)["code"] == "internal"
 
 
 def test_the_sdk_does_not_talk_about_every_message(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from mangum import Mangum
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from taskchat.errors import TooLargeError
 from taskchat.http import problems
 from taskchat.http.logs import logger
 
@@ -51,7 +52,7 @@ class _BodyLimit:
             await self._app(scope, lambda: _next(rest, receive), send)
             return
         detail = f"A body has at most {LARGEST_BODY_BYTES} bytes."
-        answer = problems.problem(Request(scope), problems.TOO_LARGE, detail)
+        answer = problems.problem(Request(scope), TooLargeError(detail))
         await answer(scope, receive, send)
 
 
