@@ -30,7 +30,7 @@ async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Respons
     try:
         person = principal.from_event(event)
     except UnauthenticatedError:
-        metadata_url = f"{_origin(request)}{METADATA_PATH}{PATH}"
+        metadata_url = f"{_base_url(request)}{METADATA_PATH}{PATH}"
         request.state.response_headers = {"WWW-Authenticate": f'Bearer resource_metadata="{metadata_url}"'}
         raise
     body = await request.body()
@@ -48,16 +48,17 @@ async def get_metadata(*, request: Request) -> dict[str, Any]:
     if issuer is None:
         raise NotFoundError("Nobody needs to sign in here.")
     return {
-        "resource": f"{_origin(request)}{PATH}",
+        "resource": f"{_base_url(request)}{PATH}",
         "resource_name": "Taskchat",
         "authorization_servers": [issuer],
         "bearer_methods_supported": ["header"],
     }
 
 
-def _origin(request: Request) -> str:
-    # Of the gateway, not of the Host header: whoever asks must not decide where others are sent.
-    return f"{request.url.scheme}://{request.scope['aws.event']['requestContext']['domainName']}"
+def _base_url(request: Request) -> str:
+    # The Host header is the client's, and a client must not decide where others are sent.
+    domain_name = request.scope["aws.event"]["requestContext"]["domainName"]
+    return f"{request.url.scheme}://{domain_name}{request.scope['root_path']}"
 
 
 around_snapshot(shown_tools)

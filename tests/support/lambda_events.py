@@ -42,19 +42,25 @@ def http_event(
     query: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
     user: str | None = "ann",
+    prefix: str = "",
 ) -> dict[str, Any]:
-    """Return an event; a `body` that is not a string becomes JSON; no `user`, no authorizer."""
+    """Return an event; a `body` that is not a string becomes JSON; no `user`, no authorizer.
+
+    `prefix` is a custom domain's mapping key or a stage's name, which stand in the path but not in the route's key.
+    """
+    path_and_prefix = prefix + path
+    request = {"method": method, "path": path_and_prefix, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
     context: dict[str, Any] = {
         "requestId": str(uuid.uuid4()),
         "timeEpoch": int(time.time() * 1000),
-        "http": {"method": method, "path": path, "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1", "userAgent": "t"},
+        "http": {**request, "userAgent": "t"},
     }
     if user is not None:
         context["authorizer"] = {"jwt": {"claims": {"iss": ISSUER, "sub": user}, "scopes": None}}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": f"{method} {path}",
-        "rawPath": path,
+        "rawPath": path_and_prefix,
         "rawQueryString": urlencode(query or {}),
         "headers": {"content-type": "application/json", "host": "api.example"} | dict(headers or {}),
         "requestContext": context,

@@ -178,7 +178,7 @@ def test_a_body_that_is_not_utf_8_is_not_valid(chat_handler: Callable[..., Any])
     assert_problem(invoke(chat_handler, event), 422, "invalid-request")
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "with space", "tab\t", "\N{SNOWMAN}", "a\x00"])
+@pytest.mark.parametrize("key", ["", " \t", "x" * 256, "with space", "t\tab", "\N{SNOWMAN}", "a\x00"])
 def test_an_idempotency_key_of_another_form_is_refused(post_chat: Post, key: str) -> None:
     answer = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": key})
     assert_problem(answer, 422, "invalid-request")
@@ -186,13 +186,18 @@ def test_an_idempotency_key_of_another_form_is_refused(post_chat: Post, key: str
     assert count(Turn) == 0
 
 
-@pytest.mark.parametrize("key", ["x", "!" * 255, "~#{}"])
+@pytest.mark.parametrize("key", ["x", "!" * 255, "~#{}", " blanks-around\t"])
 def test_an_idempotency_key_of_visible_characters_is_taken(
     post_chat: Post, scripted_model: ScriptedModel, key: str
 ) -> None:
     scripted_model.script(says("Hello."))
     answer = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": key})
-    assert (answer.status, answer.headers["idempotency-key"]) == (200, key)
+    assert (answer.status, answer.headers["idempotency-key"]) == (200, key.strip())
+
+
+def test_a_path_prefix_changes_nothing(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(says("Hello."))
+    assert post_chat(BUY_GROCERIES, prefix="/v1").status == 200
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,11 @@ def test_the_conversation_of_another_is_indistinguishable_from_none(
     assert ask("GET", "/conversations", user="bob").body["items"] == []
 
 
+def test_a_path_prefix_changes_nothing(ask: Ask, seeded: list[int]) -> None:
+    assert len(ask("GET", "/conversations", prefix="/v1").body["items"]) == 5
+    assert ask("GET", f"/conversations/{seeded[0]}", prefix="/prod").body["title"] == "talk 0"
+
+
 @on_one
 @pytest.mark.parametrize(
     "id_", ["0", "-1", "+1", "01", "1.0", "1e0", "1_0", "one", " 1", "٣", str(2**63), "9" * 5000, "NaN", "null"]
@@ -195,7 +200,9 @@ def test_an_id_that_is_none_is_refused(ask: Ask, method: str, path: str, body: o
     ],
 )
 def test_a_query_that_makes_no_sense_is_refused(ask: Ask, path: str, query: dict[str, str], field: str) -> None:
-    assert_problem(ask("GET", path, query=query), 422, "invalid-request", [field])
+    answer = ask("GET", path, query=query, headers={"content-type": ""})
+    assert_problem(answer, 422, "invalid-request", [field])
+    assert "JSON" not in answer.body["detail"]
 
 
 def test_a_cursor_is_refused_edited_or_in_another_list(ask: Ask, seeded: list[int]) -> None:

@@ -170,14 +170,16 @@ def test_without_a_verified_token_the_answer_says_where_to_sign_in(modern: Peer)
 
 
 @pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("prefix", ["", "/v1"])
 @pytest.mark.parametrize("path", ["", "/mcp"])
-def test_the_issuer_is_named_to_everybody(path: str) -> None:
-    event = http_event("GET", f"{METADATA}{path}", user=None, headers={"host": "elsewhere.example"})
+def test_the_issuer_is_named_to_everybody(path: str, prefix: str) -> None:
+    headers = {"host": "elsewhere.example"}
+    event = http_event("GET", f"{METADATA}{path}", user=None, headers=headers, prefix=prefix)
     event["requestContext"]["domainName"] = HOST
     answer = invoke(mcp_app.handler, event)
 
     assert answer.status == 200
-    assert answer.body["resource"] == f"https://{HOST}/mcp"
+    assert answer.body["resource"] == f"https://{HOST}{prefix}/mcp"
     assert answer.body["authorization_servers"] == ["https://issuer.example"]
 
 

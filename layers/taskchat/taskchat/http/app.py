@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskchat.errors import TooLargeError
 from taskchat.http import problems
+from taskchat.http.events import HttpApiEvent
 from taskchat.http.logs import logger
 
 LARGEST_BODY_BYTES = 128 * 1024
@@ -66,7 +67,12 @@ def lambda_handler(app: FastAPI) -> Handler:
     """Return the function that Lambda calls with an HTTP API event (payload format 2.0)."""
     # Mangum runs the app in the thread's current loop, and Python no longer makes one by itself.
     asyncio.set_event_loop(_event_loop)
-    adapter = Mangum(app, lifespan="off", text_mime_types=["application/json", problems.PROBLEM_MEDIA_TYPE])
+    adapter = Mangum(
+        app,
+        lifespan="off",
+        custom_handlers=[HttpApiEvent],
+        text_mime_types=["application/json", problems.PROBLEM_MEDIA_TYPE],
+    )
 
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

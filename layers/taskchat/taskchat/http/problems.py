@@ -64,11 +64,11 @@ def _on_taskchat_error(request: Request, error: TaskchatError) -> JSONResponse:
 
 def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     fields = [InvalidField(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in error.errors()]
-    detail = (
-        "Some fields do not fit; see `fields`."
-        if _is_json(request)
-        else "Send JSON, as Content-Type: application/json."
-    )
+    is_about_the_body = any(field.field.partition(".")[0] == "body" for field in fields)
+    if is_about_the_body and not _is_json(request):
+        detail = "Send the body as JSON, with Content-Type: application/json."
+    else:
+        detail = "Some fields are not valid; see `fields`."
     return problem(request, InvalidRequestError(detail, fields))
 
 
