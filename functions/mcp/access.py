@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, event
 
@@ -16,7 +16,7 @@ from taskchat.toolkit import ToolCall
 
 Result = TypeVar("Result")
 
-TIME_ZONE = ZoneInfo("UTC")
+TIME_ZONE = UTC
 """The protocol tells nothing of where a person lives; clients are asked to give offsets."""
 ANSWER_SECONDS = 1.0
 """What is kept back for the answer's way home."""

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -27,7 +26,7 @@ from functions.mcp.pages import refuse_cursor
 from functions.mcp.resources import Resources
 from taskchat.http import TimeZone
 
-_TIME_ZONE: TypeAdapter[ZoneInfo] = TypeAdapter(TimeZone)
+_TIME_ZONE: TypeAdapter[tzinfo] = TypeAdapter(TimeZone)
 _ARGUMENT = "timezone"
 
 
@@ -40,7 +39,7 @@ class _Kind:
 
 def _kind(name: str, title: str, description: str, resource: str, request: str) -> _Kind:
     argument = PromptArgument(
-        name=_ARGUMENT, title="Time zone", description="Where you are, as in Europe/Berlin; UTC if left out."
+        name=_ARGUMENT, title="Time zone", description="Where you are, as in Europe/Berlin or +02:00; UTC if left out."
     )
     return _Kind(Prompt(name=name, title=title, description=description, arguments=[argument]), resource, request)
 
@@ -90,7 +89,7 @@ class Prompts:
         if kind is None:
             raise MCPError(INVALID_PARAMS, f"There is no prompt of this name; the prompts are {', '.join(PROMPTS)}.")
         zone = _zone(params.arguments or {})
-        today = f"It is {datetime.now(zone):%A, %Y-%m-%d, %H:%M} in {zone.key}."
+        today = f"It is {datetime.now(zone):%A, %Y-%m-%d, %H:%M} in {zone}."
         tasks = Resources(self.access).contents(kind.resource)
         return GetPromptResult(
             description=kind.shown.description,
@@ -101,11 +100,11 @@ class Prompts:
         )
 
 
-def _zone(arguments: Mapping[str, str]) -> ZoneInfo:
+def _zone(arguments: Mapping[str, str]) -> tzinfo:
     unknown = sorted(set(arguments) - {_ARGUMENT})
     if unknown:
         raise MCPError(INVALID_PARAMS, f"There is no argument {unknown[0]}; the only one is {_ARGUMENT}.")
     try:
-        return _TIME_ZONE.validate_python(arguments.get(_ARGUMENT) or "UTC")
+        return _TIME_ZONE.validate_python(arguments.get(_ARGUMENT))
     except ValidationError as error:
         raise MCPError(INVALID_PARAMS, f"{_ARGUMENT}: {error.errors()[0]['msg']}.") from None
