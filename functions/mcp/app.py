@@ -8,8 +8,9 @@ from fastapi import Request, Response
 
 from functions.mcp import server
 from functions.mcp.access import Access
+from functions.mcp.allowed import Allowed
 from functions.mcp.tools import shown_tools
-from functions.mcp.transport import Exchange, security
+from functions.mcp.transport import Exchange
 from taskchat import principal
 from taskchat.database import database
 from taskchat.errors import NotFoundError, UnauthenticatedError
@@ -33,10 +34,10 @@ async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Respons
         metadata_url = f"{_base_url(request)}{METADATA_PATH}{PATH}"
         request.state.response_headers = {"WWW-Authenticate": f'Bearer resource_metadata="{metadata_url}"'}
         raise
-    body = await request.body()
-    deadline_seconds = settings().database_deadline_seconds
-    access = Access(person, database(), seconds_left, deadline_seconds)
-    return Exchange(server.create(access), body, security(event, settings().mcp_hosts, settings().mcp_origins))
+    known = settings()
+    access = Access(person, database(), seconds_left, known.database_deadline_seconds)
+    allowed = Allowed.for_event(event, known.mcp_hosts, known.mcp_origins)
+    return Exchange(server.create(access), await request.body(), allowed)
 
 
 # A client that was not told where looks at both, the one with the path first.

@@ -115,9 +115,11 @@ class Resources:
         Raises:
             NotFoundError: nothing does.
         """
-        if uri in _LISTS:
-            return TextResourceContents(uri=uri, mime_type=JSON, text=self._tasks(_LISTS[uri]))
-        found = _ITEM.fullmatch(uri)
+        # Clients that parse URIs write the host in lower case and add a slash after it (RFC 3986, section 6.2).
+        canonical = uri.lower().removesuffix("/")
+        if canonical in _LISTS:
+            return TextResourceContents(uri=uri, mime_type=JSON, text=self._tasks(_LISTS[canonical]))
+        found = _ITEM.fullmatch(canonical)
         if found is None or int(found["id"]) > LARGEST_ID:
             raise NotFoundError("There is no such resource.")
         if found["kind"] == "task":

@@ -1,84 +1,95 @@
-"""Streamable HTTP without sessions: one message in, one JSON document out, and everything made anew for it."""
+"""Streamable HTTP without sessions: one message in, one JSON document out, nothing kept between two messages."""
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
-from mcp_types import INVALID_REQUEST
-from starlette.datastructures import MutableHeaders
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCNotification, jsonrpc_message_adapter
+from pydantic import ValidationError
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from functions.mcp.allowed import Allowed
 from functions.mcp.clients import NAME_TAG_HEADER
 
 NAME_TAG = "functions.mcp.name_tag"
-"""Where a request's scope holds the tag that the response to it shall carry."""
-API_ID = "{apiId}"
-"""Stands in a template for the API's own id, which a template cannot know of the functions below it."""
+"""Key of a request's scope with the name tag that its response has to carry."""
 
-# The SDK tells of each manager that it starts and stops, which here are two lines for every message.
+# The SDK logs the start and the stop of each session manager, which would be two lines for every message.
 logging.getLogger("mcp").setLevel(logging.WARNING)
 
 
-def security(event: Mapping[str, Any], hosts: Sequence[str], origins: Sequence[str]) -> TransportSecuritySettings:
-    """Return under which names the server may be reached, and from which web pages (DNS rebinding)."""
-    api_id = str(event["requestContext"].get("apiId", ""))
-    return TransportSecuritySettings(
-        allowed_hosts=[host.replace(API_ID, api_id) for host in hosts], allowed_origins=list(origins)
-    )
-
-
 class Exchange(Response):
-    """A server's answer to the message in `body`. The SDK's session manager serves once, so each gets its own."""
+    """A server's answer to the JSON-RPC message in `body`.
 
-    def __init__(self, server: Server[Any], body: bytes, security: TransportSecuritySettings) -> None:
+    The SDK's session manager serves only once, so each exchange makes its own.
+    """
+
+    def __init__(self, server: Server[Any], body: bytes, allowed: Allowed) -> None:
         super().__init__()
         self._server = server
         self._message = body
-        self._security = security
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the server answer."""
-        if self._message.lstrip()[:1] == b"[":
-            await _refuse_batch(scope, receive, send)
+        """Answer the message, or refuse it before the SDK sees it."""
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal is not None:
+            await refusal(scope, receive, send)
             return
-        scope = _trimmed(scope)
         unread: list[Message] = [{"type": "http.request", "body": self._message, "more_body": False}]
 
         async def receive_message() -> Message:
             if not unread:
-                # Nobody hangs up on an invocation; to say so would end the work on the answer.
+                # A client of Lambda cannot disconnect, and the SDK would take a disconnect as a reason to stop.
                 await anyio.sleep_forever()
             return unread.pop()
 
         async def send_tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                # What the SDK refuses for its host or page is plain text, which Mangum would call JSON.
+                # Some of the SDK's refusals are plain text without a type, which Mangum would call JSON.
                 headers.setdefault("content-type", "text/plain; charset=utf-8")
                 if NAME_TAG in scope:
                     headers[NAME_TAG_HEADER] = scope[NAME_TAG]
             await send(message)
 
-        manager = StreamableHTTPSessionManager(
-            self._server, json_response=True, stateless=True, security_settings=self._security
-        )
+        manager = StreamableHTTPSessionManager(self._server, json_response=True, stateless=True)
         async with manager.run():
             await manager.handle_request(scope, receive_message, send_tagged)
 
+    def _refusal(self, headers: Headers) -> Response | None:
+        if (found := self._allowed.refusal(headers)) is not None:
+            return _error(INVALID_REQUEST, *found)
+        try:
+            message = json.loads(self._message.decode())
+        except (ValueError, RecursionError):
+            return _error(PARSE_ERROR, HTTPStatus.BAD_REQUEST, "The body is not JSON in UTF-8.")
+        if isinstance(message, list):
+            # 2025-06-18 removed batches from the protocol, and this server serves no older version.
+            reason = "Batches are not supported; send each message in a request of its own."
+            return _error(INVALID_REQUEST, HTTPStatus.BAD_REQUEST, reason)
+        if not _is_one_message(message):
+            reason = "The body is not one JSON-RPC 2.0 message, or its id is neither a string nor an integer."
+            return _error(INVALID_REQUEST, HTTPStatus.BAD_REQUEST, reason)
+        return None
 
-def _trimmed(scope: Scope) -> Scope:
-    """Return the scope without the blanks around its headers' values, which belong to none (RFC 9110, section 5.5)."""
-    return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
+
+def _is_one_message(message: object) -> bool:
+    try:
+        read = jsonrpc_message_adapter.validate_python(message, by_name=False)
+    except ValidationError:
+        return False
+    # The model of a notification ignores a member `id`: such a message is a request whose id is not valid (JSON-RPC
+    # 2.0, section 4.1). The SDK would acknowledge it in the versions with a handshake, and never run it.
+    return not (isinstance(read, JSONRPCNotification) and isinstance(message, dict) and "id" in message)
 
 
-async def _refuse_batch(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse several messages at once: 2025-06-18 took them out of the protocol, and older versions are not served."""
-    error = {"code": INVALID_REQUEST, "message": "Batches are not taken; send each message in a request of its own."}
-    document = json.dumps({"jsonrpc": "2.0", "id": None, "error": error})
-    await Response(document, 400, media_type="application/json")(scope, receive, send)
+def _error(code: int, status: HTTPStatus, reason: str) -> Response:
+    document = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": reason}}
+    return Response(json.dumps(document), status, media_type="application/json")

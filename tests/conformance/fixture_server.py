@@ -23,8 +23,9 @@ from mcp_types import (
     ResourceTemplate,
 )
 
+from functions.mcp.allowed import Allowed
 from functions.mcp.middleware import agree_on_a_version, answer_errors
-from functions.mcp.transport import Exchange, security
+from functions.mcp.transport import Exchange
 from taskchat.http import create_app, lambda_handler
 from taskchat.settings import settings
 from tests.conformance import fixture_prompts, fixture_tools
@@ -89,7 +90,7 @@ async def post_mcp(*, request: Request) -> Response:
     return Exchange(
         _server(),
         await request.body(),
-        security(request.scope["aws.event"], known.mcp_hosts, known.mcp_origins),
+        Allowed.for_event(request.scope["aws.event"], known.mcp_hosts, known.mcp_origins),
     )
 
 

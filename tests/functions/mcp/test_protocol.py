@@ -101,11 +101,49 @@ def test_a_body_that_is_too_large_is_refused(modern: Peer) -> None:
     assert (answer.status, answer.body["code"]) == (413, "too-large")
 
 
-@pytest.mark.parametrize("body", ["{", "7", '"text"', "{}", '{"jsonrpc": "2.0"}'])
-def test_what_is_no_message_is_an_error_of_the_protocol(modern: Peer, body: str) -> None:
-    answer = modern.post(body, {"mcp-protocol-version": MODERN})
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("{", -32700),
+        ("", -32700),
+        ("\ud800", -32700),
+        ('{"jsonrpc": "2.0", "id": "\ud800", "method": "ping"}', -32700),
+        ('{"a": ' + "[" * 50_000, -32700),
+        ("7", -32600),
+        ('"text"', -32600),
+        ("null", -32600),
+        ("{}", -32600),
+        ('{"jsonrpc": "2.0"}', -32600),
+        ('{"jsonrpc": "1.0", "id": 1, "method": "ping"}', -32600),
+        ('{"id": 1, "method": "ping"}', -32600),
+        ('{"jsonrpc": "2.0", "id": 1, "method": 7}', -32600),
+        ('{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": [1]}', -32600),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_an_invalid_message_is_a_protocol_error(peer: Peer, body: str, code: int) -> None:
+    answer = peer.post(body, {"mcp-protocol-version": peer.version})
 
-    assert (answer.status, answer.body["error"]["code"]) in {(400, -32700), (400, -32600)}
+    assert (answer.status, answer.body["error"]["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("version", [None, MODERN, NEWEST_HANDSHAKE, OLDEST_HANDSHAKE])
+@pytest.mark.parametrize("id_", ["null", "1.5", "1.0", "1e2", "true", "false", "[]", "[1]", "{}"])
+def test_a_request_with_an_invalid_id_is_refused(modern: Peer, version: str | None, id_: str) -> None:
+    headers = {"mcp-protocol-version": version} if version else {}
+    call = '"method": "tools/call", "params": {"name": "create_task", "arguments": {"title": "x"}}'
+    answer = modern.post(f'{{"jsonrpc": "2.0", "id": {id_}, {call}}}', headers)
+
+    assert (answer.status, answer.body["error"]["code"], answer.body["id"]) == (400, -32600, None)
+    assert modern.call("list_tasks")["structuredContent"]["tasks"] == []
+
+
+@pytest.mark.parametrize("id_", [0, -1, 2**70, "", "é", "7"])
+def test_a_valid_id_comes_back(peer: Peer, id_: object) -> None:
+    handshake = {"protocolVersion": NEWEST_HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    answer = peer.post({"jsonrpc": "2.0", "id": id_, "method": "initialize", "params": handshake})
+
+    assert (answer.status, answer.body["id"]) == (200, id_)
 
 
 @pytest.mark.parametrize("method", ["tasks/paint", "subscriptions/listen", "resources/subscribe", "logging/setLevel"])
@@ -133,7 +171,7 @@ def test_there_is_no_stream_to_open_and_no_session_to_end(method: str) -> None:
 
 
 def ping_status(api_id: str = "", **headers: str) -> int:
-    """Return the status of a ping; the SDK answers some of them in plain text."""
+    """Return the status of a ping."""
     accepted = {"host": HOST, "accept": "application/json", **headers}
     event = http_event("POST", "/mcp", body={"jsonrpc": "2.0", "id": 1, "method": "ping"}, headers=accepted)
     event["requestContext"]["apiId"] = api_id
@@ -141,7 +179,25 @@ def ping_status(api_id: str = "", **headers: str) -> int:
 
 
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize(("host", "status"), [(HOST, 200), (f"{HOST}:443", 421), ("rebound.example", 421)])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (HOST, 200),
+        (HOST.upper(), 200),
+        (f"{HOST}:443", 200),
+        (f"{HOST}.:443", 200),
+        (f"{HOST}:3000", 421),
+        (f"{HOST},{HOST}", 421),
+        (f"x{HOST}", 421),
+        (f"{HOST}.rebound.example", 421),
+        ("rebound.example", 421),
+        ("127.0.0.1", 421),
+        ("", 421),
+        ("*", 421),
+        ("[::1]", 421),
+        ("\x1b[31m", 421),
+    ],
+)
 def test_only_a_known_host_is_served(host: str, status: int) -> None:
     assert ping_status(host=host) == status
 
@@ -155,9 +211,65 @@ def test_the_apis_own_id_is_filled_into_the_host(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize(("origin", "status"), [("https://app.example", 200), ("https://evil.example", 403)])
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://app.example", 200),
+        ("HTTPS://App.example:443", 200),
+        ("", 200),
+        ("https://app.example:444", 403),
+        ("http://app.example", 403),
+        ("https://app.example.evil.example", 403),
+        ("https://evil.example", 403),
+        ("http://evil\x1b[31m", 403),
+        ("null", 403),
+        ("*", 403),
+    ],
+)
 def test_a_web_page_may_call_only_from_an_allowed_origin(origin: str, status: int) -> None:
     assert ping_status(origin=origin) == status
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("pattern", "origin", "status"),
+    [
+        ("*", "https://any.example", 200),
+        ("*", "null", 200),
+        ("*", "chrome-extension://abc", 200),
+        ("https://*", "https://any.example:8443", 200),
+        ("https://*", "http://any.example", 403),
+        ("http://*", "http://any.example", 200),
+        ("http://localhost:*", "http://localhost", 200),
+        ("http://localhost:*", "http://localhost:3000", 200),
+        ("http://localhost:*", "http://localhost.evil.example:3000", 403),
+        ("https://app.example/", "https://app.example", 200),
+        ("https://App.Example:443", "https://app.example", 200),
+        ("", "https://app.example", 403),
+    ],
+)
+def test_origin_patterns_are_those_of_api_gateway(
+    monkeypatch: pytest.MonkeyPatch, pattern: str, origin: str, status: int
+) -> None:
+    monkeypatch.setenv("MCP_ORIGINS", f"https://first.example,{pattern}")
+
+    assert ping_status(origin=origin) == status
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:3000", "localhost:80"])
+def test_a_host_pattern_may_leave_the_port_open(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("MCP_HOSTS", "localhost:*")
+
+    assert ping_status(host=host) == 200
+
+
+def test_a_refused_host_or_origin_is_a_protocol_error(modern: Peer, caplog: pytest.LogCaptureFixture) -> None:
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    for header, name in [({"host": "evil\x1b[31m"}, "MCP_HOSTS"), ({"origin": "http://evil\x1b[31m"}, "MCP_ORIGINS")]:
+        error = modern.post(ping, header).body["error"]
+        assert (error["code"], name in error["message"]) == (-32600, True)
+    assert "\x1b" not in caplog.text
 
 
 def test_without_a_verified_token_the_answer_says_where_to_sign_in(modern: Peer) -> None:

@@ -49,6 +49,16 @@ def test_tasks_can_be_read_all_pending_and_one_by_one(peer: Peer) -> None:
     assert json.loads(read(peer, f"task://{done}"))["completed"] is True
 
 
+def test_a_uri_may_end_with_a_slash_or_be_in_capitals(peer: Peer) -> None:
+    task_id = peer.created("Pending")
+    (conversation_id,) = completed(peer, "conversation://{id}")["completion"]["values"]
+
+    for uri in ("tasks://pending/", "TASKS://Pending", "tasks://all/"):
+        assert listed(peer, uri) == [task_id]
+    assert json.loads(read(peer, f"task://{task_id}/"))["title"] == "Pending"
+    assert "called create_task" in read(peer, f"Conversation://{conversation_id}/")
+
+
 def test_a_conversation_reads_as_a_transcript(peer: Peer) -> None:
     peer.created("Buy *milk*")
     (conversation_id,) = completed(peer, "conversation://{id}")["completion"]["values"]
@@ -78,6 +88,10 @@ def test_a_long_transcript_says_that_it_is_cut(modern: Peer) -> None:
         "task://9999999999999999999",
         "task://x",
         "tasks://done",
+        "tasks://pending//",
+        "tasks://pending?x",
+        "tasks:pending",
+        "/",
         "file:///",
     ],
 )
