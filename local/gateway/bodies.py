@@ -1,5 +1,7 @@
-"""Reading the body of an HTTP/1.1 request (RFC 9112, section 6)."""
+"""Reading the header fields and the body of an HTTP/1.1 request (RFC 9112, sections 5 and 6)."""
 
+import re
+from collections.abc import Sequence
 from email.message import Message
 from http import HTTPStatus
 from io import BufferedIOBase
@@ -9,6 +11,8 @@ LARGEST_BODY_BYTES = 10 * 1024 * 1024
 LARGEST_DISCARD_BYTES = 100 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_LINE = 1024
+_LINE_FOLDING = re.compile(r"\r?\n[ \t]+")
+_NEVER_IN_A_VALUE = re.compile(r"[\0\r\n]")
 
 
 class RequestError(Exception):
@@ -17,6 +21,18 @@ class RequestError(Exception):
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
         self.status = status
+
+
+def read_headers(headers: Message) -> Sequence[tuple[str, str]]:
+    """Return names and values in order, without blanks around a value and without line folding.
+
+    Raises:
+        RequestError: a value holds NUL or a line break.
+    """
+    read = [(name, _LINE_FOLDING.sub(" ", value).strip(" \t")) for name, value in headers.items()]
+    if any(_NEVER_IN_A_VALUE.search(value) for _, value in read):
+        raise RequestError(HTTPStatus.BAD_REQUEST)
+    return read
 
 
 def read_body(headers: Message, stream: BufferedIOBase) -> bytes:

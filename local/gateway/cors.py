@@ -34,7 +34,7 @@ class CorsRules:
     def response_headers(self, headers: Mapping[str, str], *, preflight: bool) -> dict[str, str]:
         """Return what a response carries; nothing for an origin that is not allowed."""
         origin = headers.get("origin")
-        if origin is None or not {origin, _ANY}.intersection(self.origins):
+        if origin is None or not any(_allows(pattern, origin) for pattern in self.origins):
             return {}
         answer = {
             "access-control-allow-origin": _ANY if _ANY in self.origins else origin,
@@ -47,3 +47,8 @@ class CorsRules:
                 "access-control-max-age": "" if self.max_age_seconds is None else str(self.max_age_seconds),
             }
         return {name: value for name, value in answer.items() if value}
+
+
+def _allows(pattern: str, origin: str) -> bool:
+    """Return whether a pattern allows an origin: that origin, `*`, `https://*` or `http://*`."""
+    return pattern in {origin, _ANY} or (pattern.endswith("://*") and origin.startswith(pattern.removesuffix(_ANY)))

@@ -13,7 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from local.gateway.authorizer import UnauthorizedError, verified_claims
-from local.gateway.bodies import RequestError, discard, read_body
+from local.gateway.bodies import RequestError, discard, read_body, read_headers
 from local.gateway.events import Request, event
 from local.gateway.responses import MalformedResponseError, Response, plain, response
 from local.gateway.template import Api, Route
@@ -27,6 +27,8 @@ _IDLE_SECONDS = 60
 _DISCARD_SECONDS = 1
 _FORBIDDEN = plain(HTTPStatus.FORBIDDEN)
 _OWN_NAME = re.compile(rf"({re.escape(HOST)}|localhost)(:\d+)?", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A method (RFC 9110, section 5.6.2)."""
 _NOT_FOUND = plain(HTTPStatus.NOT_FOUND)
 _UNAUTHORIZED = plain(HTTPStatus.UNAUTHORIZED, ("www-authenticate", "Bearer"))
 _INTERNAL = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -150,8 +152,15 @@ class Gateway:
             trouble = error.stack_trace or f"{error.kind}: {error}"
         except MalformedResponseError as error:
             trouble = f"malformed response: {error}"
-        print(f"{route.function.name}: {trouble}", file=sys.stderr)
+        print(f"{route.function.name}: {printable(trouble)}", file=sys.stderr)
         return _INTERNAL
+
+
+def printable(text: str) -> str:
+    """Return text without control characters, which a client could use to write to a terminal; lines stay."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else ascii(character)[1:-1] for character in text
+    )
 
 
 def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
@@ -176,18 +185,24 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 self._log(answer.status, begin)
                 self._send(answer)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815
+        def __getattr__(self, name: str) -> Callable[[], None]:
+            # The base class looks for a `do_METHOD` and answers 501 where there is none. API Gateway has no route.
+            if name.startswith("do_"):
+                return self._serve
+            raise AttributeError(name)
 
         def _request(self) -> Request:
             try:
                 target = urlsplit(self.path)
             except ValueError:
                 raise RequestError(HTTPStatus.BAD_REQUEST) from None
+            if not _TOKEN.fullmatch(self.command):
+                raise RequestError(HTTPStatus.BAD_REQUEST)
             return Request(
                 method=self.command,
                 path=target.path or "/",
                 query=target.query,
-                headers=self.headers.items(),
+                headers=read_headers(self.headers),
                 body=read_body(self.headers, self.rfile),
                 source_ip=self.client_address[0],
                 port=gateway.port,
@@ -196,8 +211,8 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
         def _log(self, status: int, begin: float) -> None:
             milliseconds = round((time.perf_counter() - begin) * 1000)
             # Neither a query nor a body goes to the console, and no control character of a client.
-            path = ascii(self.path.partition("?")[0])[1:-1]
-            gateway.access_log(f"{self.command} {path} {status} {milliseconds} ms")
+            path = printable(self.path.partition("?")[0])
+            gateway.access_log(f"{printable(self.command)} {path} {status} {milliseconds} ms")
 
         def _send(self, answer: Response) -> None:
             self.send_response(answer.status)

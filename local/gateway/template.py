@@ -13,6 +13,8 @@ from local.gateway.cors import CorsRules
 from local.gateway.template_yaml import load
 from local.runtime.instance import Function
 
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""Methods that a route of an HTTP API can have."""
 ANY_METHOD = "ANY"
 DEFAULT_PATH = "$default"
 LAMBDA_TIMEOUT_SECONDS = 3
@@ -42,7 +44,7 @@ class Route:
         """Return the path parameters when this route serves a request, with an encoded path."""
         if self.path == DEFAULT_PATH:
             return {}
-        if self.method not in {method, ANY_METHOD}:
+        if self.method != method and not (self.method == ANY_METHOD and method in METHODS):
             return None
         found = _pattern(self.path).fullmatch(path)
         if not found:

@@ -6,6 +6,7 @@ them when the handler is imported. What the function itself prints goes to the l
 
 import importlib
 import json
+import logging
 import os
 import sys
 import time
@@ -45,6 +46,17 @@ class Context:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
+class JsonFormatter(logging.Formatter):
+    """Writes a library's log record as a JSON line, as Lambda's runtime does, control characters escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
 def import_handler(path: str) -> Handler:
     """Import what a template's `Handler` names, such as `functions.chat.app.handler`."""
     module, _, name = path.rpartition(".")
@@ -81,6 +93,9 @@ def main(handler_path: str, log_file: Path) -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers, log_file.open("ab") as log:
         os.dup2(log.fileno(), 1)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        records = logging.StreamHandler(sys.stdout)
+        records.setFormatter(JsonFormatter())
+        logging.getLogger().addHandler(records)
         try:
             handler = import_handler(handler_path)
         except Exception as error:  # noqa: BLE001 - whatever an import raises is an answer here

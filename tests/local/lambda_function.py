@@ -4,6 +4,7 @@ It runs in processes of their own; what it shows them, and what it waits for, go
 """
 
 import json
+import logging
 import os
 import threading
 from pathlib import Path
@@ -24,6 +25,8 @@ def handler(event: dict[str, Any], context: Any) -> Any:
             os._exit(3)
         case "print":
             print(command["text"])  # noqa: T201 - that is what is asked for
+        case "log":
+            logging.getLogger("library").warning(command["text"])
         case "say pid and hang":
             Path(command["pipe"]).write_text(str(os.getpid()), encoding="utf-8")
             threading.Event().wait()

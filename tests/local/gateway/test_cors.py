@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.gateway.cors import CorsRules
 from tests.local.gateway.http_client import Client
 
 PREFLIGHT = [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "content-type")]
@@ -36,6 +37,22 @@ def test_every_answer_tells_an_allowed_origin_that_it_may_be_read(client: Client
         "access-control-allow-origin": "https://other.example",
         "access-control-expose-headers": "retry-after",
     }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin", "allowed"),
+    [
+        ("*", "null", "*"),
+        ("https://*", "https://any.example", "https://any.example"),
+        ("https://*", "http://any.example", None),
+        ("http://*", "http://localhost:3000", "http://localhost:3000"),
+        ("https://app.example", "https://app.example.evil.example", None),
+    ],
+)
+def test_an_origin_may_be_a_pattern(pattern: str, origin: str, allowed: str | None) -> None:
+    rules = CorsRules.from_template({"AllowOrigins": [pattern]})
+    answer = rules.response_headers({"origin": origin}, preflight=False)
+    assert answer.get("access-control-allow-origin") == allowed
 
 
 def test_headers_of_the_function_do_not_count_where_the_api_has_rules(client: Client) -> None:

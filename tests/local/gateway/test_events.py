@@ -109,6 +109,12 @@ def test_a_body_in_chunks_is_put_together(client: Client) -> None:
     assert b"transfer-encoding" not in answer
 
 
+def test_blanks_and_folds_of_a_header_are_no_part_of_it(client: Client) -> None:
+    event = client.event("GET", "/echo", [("X-Blank", " \t a b \t"), ("X-Folded", "a\r\n  b"), ("X-Empty", "  ")])
+    headers = event["headers"]
+    assert (headers["x-blank"], headers["x-folded"], headers["x-empty"]) == ("a b", "a b", "")
+
+
 def test_a_target_in_absolute_form_is_its_path(client: Client) -> None:
     assert client.event("GET", f"{client.gateway.url}/echo?a=1")["rawPath"] == "/echo"
 

@@ -42,6 +42,9 @@ def test_a_payload_in_chunks_has_the_same_limit(client: Client) -> None:
     "request_text",
     [
         "nonsense\r\n\r\n",
+        "G(T /echo HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
+        "\x1b[31m /echo HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
+        "GET /echo HTTP/1.1\r\nHost: localhost:1\r\nX-A: a\0b\r\n\r\n",
         "GET /echo HTTP/1.1 extra\r\n\r\n",
         "GET http://[bad/ HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
         "POST /echo HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
@@ -87,6 +90,8 @@ def test_each_request_is_a_line_without_its_query_or_control_characters(client: 
     assert client.access_log[-1].startswith("GET /nothing 404 ")
     client.raw(b"GET /a\x1b[31m HTTP/1.0\r\n\r\n")
     assert client.access_log[-1].startswith("GET /a\\x1b[31m 404 ")
+    client.raw(b"\x1b[31m /a HTTP/1.0\r\n\r\n")
+    assert client.access_log[-1].startswith("\\x1b[31m /a 400 ")
 
 
 def test_after_the_time_limit_the_answer_is_503_and_the_gateway_serves_on(

@@ -1,6 +1,7 @@
 """What a client gets for what a function returns."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -81,11 +82,11 @@ def test_a_result_that_is_no_json_is_an_internal_error(client: Client) -> None:
 def test_an_exception_is_an_internal_error_with_its_trace_on_the_console_only(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reply = client.tell({"do": "raise", "message": "something broke"})
+    reply = client.tell({"do": "raise", "message": "something \x1b[31mbroke"})
     assert (reply.status, reply.json()) == INTERNAL
     shown = capsys.readouterr().err
     assert "Traceback" in shown
-    assert "ValueError: something broke" in shown
+    assert "ValueError: something \\x1b[31mbroke" in shown
 
 
 def test_a_function_that_ends_its_process_is_an_internal_error_and_the_next_request_is_served(client: Client) -> None:
@@ -103,4 +104,12 @@ def test_a_head_request_gets_the_headers_of_the_body_only(client: Client) -> Non
 def test_what_a_function_prints_goes_to_the_log(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     assert client.tell({"do": "print", "text": "a line of the log"}).status == 200
     assert "a line of the log\n" in client.function_log.read_text(encoding="utf-8")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_library_logs_is_a_json_line_of_the_log(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    assert client.tell({"do": "log", "text": "a \x1b[31mwarning"}).status == 200
+    line = client.function_log.read_text(encoding="utf-8").splitlines()[-1]
+    assert json.loads(line) == {"level": "WARNING", "logger": "library", "message": "a \x1b[31mwarning"}
+    assert "\x1b" not in line
     assert capfd.readouterr() == ("", "")

@@ -41,6 +41,14 @@ def test_a_route_that_the_template_lacks_does_not_exist(client: Client, method: 
     assert (reply.status, reply.json()) == (404, {"message": "Not Found"})
 
 
+@pytest.mark.parametrize("target", ["/echo", "/files/a", "/nothing"])
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "X-1!#$"])
+def test_a_method_that_no_route_can_have_is_not_found(client: Client, method: str, target: str) -> None:
+    reply = client.send(method, target)
+    assert (reply.status, reply.json()) == (404, {"message": "Not Found"})
+    assert client.access_log[-1].startswith(f"{method} {target} 404 ")
+
+
 @pytest.mark.parametrize("host", ["rebound.example", "rebound.example:3000", "[::1", ""])
 def test_a_page_that_points_its_own_name_here_gets_nothing(client: Client, host: str) -> None:
     reply = client.send("GET", "/echo", headers=[("Host", host)])
