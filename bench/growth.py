@@ -185,9 +185,9 @@ def _section(database: URL, pairs: Sequence[Sequence[Read]], taken: Mapping[str,
     engine = process_database().engine()
     for pair in pairs:
         for read in pair:
-            with recorded(engine) as messages:
+            with recorded(engine) as statements:
                 read.run()
-            [[_begin, statement], _commit] = messages
+            [_begin, statement, _commit] = statements
             alone = _alone(database, statement, runs)
             with engine.connect() as connection:
                 walked = ", ".join(sorted(indexes(plan(connection, statement))))

@@ -5,48 +5,31 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, event
 
 
 @contextmanager
-def recorded(engine: Engine) -> Iterator[list[list[str]]]:
-    """Yield a list that grows by a message, a list of statements with their values, with each round trip.
+def recorded(engine: Engine) -> Iterator[list[str]]:
+    """Yield a list that grows by the statement, values included, of each round trip.
 
-    That is each of what SQLAlchemy executes singly, and each COMMIT; not a ROLLBACK, nor many rows at once.
+    A COMMIT counts. A ROLLBACK and a statement executed with many rows do not.
     """
-    messages: list[list[str]] = []
-    waiting: list[str] = []
+    statements: list[str] = []
 
-    def execute(_connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if cursor.query is None:
-            waiting.append(cursor.mogrify(statement, parameters).decode())
-            return
-        message = cursor.query.decode()
-        opening = ["BEGIN"] if message.startswith("BEGIN; ") else []
-        before = [*opening, *waiting]
-        messages.append([*before, message.removeprefix("".join(f"{statement}; " for statement in before))])
-        waiting.clear()
+    def execute(_connection: Connection, cursor: Any, *_: Any) -> None:
+        statements.append(cursor.query.decode())
 
-    def commit(connection: Connection) -> None:
-        # A message that is a transaction by itself has been committed with it.
-        if waiting or not is_idle(connection.connection.dbapi_connection):
-            messages.append([*waiting, "COMMIT"])
-            waiting.clear()
+    def commit(_connection: Connection) -> None:
+        statements.append("COMMIT")
 
     listeners: dict[str, Callable[..., Any]] = {"commit": commit, "after_cursor_execute": execute}
     for name, listener in listeners.items():
         event.listen(engine, name, listener)
     try:
-        yield messages
+        yield statements
     finally:
         for name, listener in listeners.items():
             event.remove(engine, name, listener)
-
-
-def is_idle(dbapi_connection: Any) -> bool:
-    """Tell whether PostgreSQL has no transaction open on this connection."""
-    return bool(dbapi_connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE)
 
 
 def plan(connection: Connection, statement: str) -> dict[str, Any]:

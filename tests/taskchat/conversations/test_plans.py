@@ -78,10 +78,10 @@ READS: dict[str, tuple[Callable[[Connection], Any], str]] = {
 @pytest.mark.parametrize("read", READS)
 def test_a_read_walks_its_index_and_sorts_no_more_than_a_page(seeded: Database, read: str) -> None:
     work, index = READS[read]
-    with recorded(seeded.engine()) as messages:
+    with recorded(seeded.engine()) as statements:
         seeded.transaction(work)
 
-    [[_begin, statement], _commit] = messages
+    [_begin, statement, _commit] = statements
     with seeded.engine().connect() as connection:
         root = plan(connection, statement)
 
