@@ -44,7 +44,8 @@ def handler(event: object, context: LambdaContext | None) -> dict[str, Any]:
         if isinstance(error, MigrateError):
             raise
         raise MigrationFailedError(_conceal(f"{type(error).__name__}: {error}", secrets)) from None
-    logger.info("the migration is done", **{name: answer[name] for name in ("action", "to_revision", "applied")})
+    told = {name: answer[name] for name in ("action", "to_revision", "applied", "warning") if name in answer}
+    (logger.warning if "warning" in answer else logger.info)("the migration is done", **told)
     return answer
 
 

@@ -1,5 +1,6 @@
 """The migrate function over an environment of its own."""
 
+import io
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from functions.migrate.app import handler
+from functions.migrate.app import handler, logger
 from taskchat.database import driver_url
 from taskchat.settings import settings
 from tests.support.lambda_events import LambdaContext
@@ -79,3 +80,13 @@ def run_script() -> Callable[[str, str], None]:
             server.cursor().execute(script)
 
     return run
+
+
+@pytest.fixture
+def logs() -> Iterator[io.StringIO]:
+    """Return what the function writes to its log from here on."""
+    handler: Any = logger.registered_handler
+    stream = io.StringIO()
+    usual = handler.setStream(stream)
+    yield stream
+    handler.setStream(usual)

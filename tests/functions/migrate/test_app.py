@@ -1,5 +1,6 @@
 """Every action of the contract, through the handler."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from taskchat.database import driver_url
 
 USERS, CONVERSATIONS, TURNS = REVISIONS = ["4f1d0c7a92be", "bcde77eeb26a", "e3a95b60d1c8"]
 TABLES = ["conversations", "messages", "tasks", "turns", "users"]
+NEWER_REVISION = "ffffffffffff"
+NEWER = f"UPDATE alembic_version SET version_num = '{NEWER_REVISION}'"
+INSERT_NEWER = f"INSERT INTO alembic_version VALUES ('{NEWER_REVISION}')"
 UNREACHABLE = "postgresql://nobody:secret@127.0.0.1:1/nowhere?sslmode=require"
 
 Migrate = Callable[..., dict[str, Any]]
@@ -52,7 +56,13 @@ def test_an_upgrade_applies_all_revisions_oldest_first(
     duration = answer.pop("duration_ms")
     assert isinstance(duration, int)
     assert 0 <= duration < 60_000
-    assert answer == {"action": "upgrade", "from_revision": None, "to_revision": TURNS, "applied": REVISIONS}
+    assert answer == {
+        "action": "upgrade",
+        "from_revision": None,
+        "to_revision": TURNS,
+        "applied": REVISIONS,
+        "ahead": False,
+    }
     assert tables(empty_database_url) == TABLES
 
 
@@ -325,13 +335,81 @@ def test_a_revision_to_which_no_way_leads_fails_and_changes_nothing(migrate: Mig
     assert migrate({"action": "current"})["to_revision"] == CONVERSATIONS
 
 
-def test_a_database_that_is_ahead_of_the_code_is_left_alone(migrated: Migrate, database_url: str) -> None:
-    on(database_url, "UPDATE alembic_version SET version_num = 'ffffffffffff'")
+@pytest.mark.parametrize("event", [{}, {"revision": "head"}, {"revision": CONVERSATIONS}, {"action": "verify"}])
+def test_a_database_ahead_of_the_code_is_left_as_it_is(
+    migrated: Migrate, database_url: str, event: dict[str, Any], logs: io.StringIO
+) -> None:
+    on(database_url, NEWER, "CREATE TABLE labels (id INTEGER)")
 
-    with pytest.raises(MigrationFailedError, match="Can't locate revision identified by 'ffffffffffff'"):
+    answer = migrated(event)
+
+    assert step(answer) == (NEWER_REVISION, NEWER_REVISION, [])
+    assert answer["ahead"]
+    assert NEWER_REVISION in answer["warning"]
+    assert '"level":"WARNING"' in logs.getvalue()
+    assert tables(database_url) == sorted([*TABLES, "labels"])
+
+
+def test_current_says_that_the_database_is_ahead(migrated: Migrate, database_url: str) -> None:
+    assert not migrated({"action": "current"})["ahead"]
+    on(database_url, NEWER)
+
+    answer = migrated({"action": "current"})
+
+    assert (step(answer), answer["head"], answer["ahead"]) == ((NEWER_REVISION, NEWER_REVISION, []), TURNS, True)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"action": "downgrade", "revision": CONVERSATIONS, "confirm": True},
+        {"action": "stamp", "revision": "head"},
+        {"action": "check"},
+    ],
+)
+def test_a_database_ahead_of_the_code_refuses_the_rest(
+    migrated: Migrate, database_url: str, event: dict[str, Any]
+) -> None:
+    on(database_url, NEWER)
+
+    with pytest.raises(SchemaMismatchError, match=f"at (revision )?{NEWER_REVISION}"):
+        migrated(event)
+
+    assert migrated({"action": "current"})["to_revision"] == NEWER_REVISION
+
+
+def test_a_database_ahead_of_the_code_has_no_unknown_target(migrated: Migrate, database_url: str) -> None:
+    on(database_url, NEWER)
+
+    with pytest.raises(MigrationFailedError, match=r"CommandError.*0123456789ab"):
+        migrated({"revision": "0123456789ab"})
+
+
+@pytest.mark.parametrize("action", ["upgrade", "current", "check", "verify", "history"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE notes (id INTEGER)",
+        "CREATE TABLE users (id INTEGER, name TEXT)",
+    ],
+)
+def test_the_revision_of_another_application_is_refused(
+    migrate: Migrate, empty_database_url: str, statement: str, action: str
+) -> None:
+    on(empty_database_url, statement, "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)", INSERT_NEWER)
+    before = tables(empty_database_url)
+
+    with pytest.raises(SchemaMismatchError, match=f"{NEWER_REVISION}, which is not of this application; give"):
+        migrate({"action": action})
+
+    assert tables(empty_database_url) == before
+
+
+def test_a_table_of_two_revisions_is_refused(migrated: Migrate, database_url: str) -> None:
+    on(database_url, INSERT_NEWER)
+
+    with pytest.raises(SchemaMismatchError, match="alembic_version holds 2 revisions"):
         migrated()
-
-    assert migrated({"action": "current"})["to_revision"] == "ffffffffffff"
 
 
 def test_the_unpooled_url_is_used_where_there_is_one(

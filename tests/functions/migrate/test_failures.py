@@ -17,7 +17,6 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-from functions.migrate.app import logger
 from functions.migrate.errors import MigrateError, MigrationFailedError
 from migrations.transaction import ADVISORY_LOCK
 from tests.support.postgres import PASSWORD
@@ -83,16 +82,6 @@ def start() -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def logs() -> Iterator[io.StringIO]:
-    """Return what the function writes to its log from here on."""
-    handler: Any = logger.registered_handler
-    stream = io.StringIO()
-    usual = handler.setStream(stream)
-    yield stream
-    handler.setStream(usual)
 
 
 def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
