@@ -1,49 +1,79 @@
-# The front door. Every verb makes what it needs first: a virtual environment in .venv, uv and caches in .local.
-PYTHON ?= python3
-FUNCTION ?= ConversationsFunction
-EVENT ?= events/conversations-list.json
-export SAM_CLI_TELEMETRY := 0
+# Every verb first makes what it needs: the environment in .venv, tools and caches in .local.
+#
+# To add a verb, add a block like the ones below: `.PHONY`, then the target with `environment` as its prerequisite and
+# a description after `##`, which `make help` prints. Pass a parameter on as "$$NAME", so that the shell does not
+# interpret it. Only ARGS is meant to be split into words.
 
-READY := .venv/.ready
 BIN := .venv/bin
 
-# A stamp in an environment that lost its interpreter is worth nothing.
-$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(READY))
+# The Python that makes the environment: the first one here that is new enough, unless PYTHON=… names another.
+PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	"$$name" -Es -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo "$$name" && break; done), \
+	$(error taskchat: there is no Python 3.11 or newer here; install one, or name yours: make PYTHON=/path/to/python3 …))
 
-.PHONY: help run chat test conformance lint bench build invoke clean
+# Variables of the shell that change how Python works, such as PYTHONPATH, PYTHONHOME or PYTHONWARNINGS.
+unexport $(filter PYTHON%,$(.VARIABLES)) VIRTUAL_ENV CONDA_PREFIX
+# The SAM CLI keeps its settings below HOME unless it is told otherwise.
+export __SAM_CLI_APP_DIR := .local/cache/sam
+export SAM_CLI_TELEMETRY := 0
+export npm_config_cache := .local/cache/npm
+
+.PHONY: help
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
-run: $(READY)  ## chat on http://127.0.0.1:$PORT (3000); no account, no key, no Docker
+.PHONY: environment
+environment:
+	@"$(PYTHON)" -Es -m local.toolchain
+
+.PHONY: run
+run: environment  ## chat on http://127.0.0.1:$PORT (3000); needs no account, no key, no Docker
 	@exec $(BIN)/python -m local
 
-chat: $(READY)  ## talk to what `make run` started, from a second terminal
-	@$(BIN)/python -m local.chat
+.PHONY: chat
+chat: environment  ## talk to what `make run` started, from a second terminal
+	@exec $(BIN)/python -m local.chat
 
-test: $(READY)  ## run every test; ARGS goes to pytest, as in: make test ARGS='-k turns'
+.PHONY: test
+test: environment  ## run every test; ARGS goes to pytest, as in: make test ARGS='-k turns'
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
-conformance: $(READY)  ## test /mcp with the public conformance suite and MCP Inspector; wants npm, which brings Node 22
+.PHONY: conformance
+conformance: environment  ## test /mcp with the public conformance suite and MCP Inspector; needs npm, installs Node 22
 	@$(BIN)/python -m tests.conformance.node
 	$(BIN)/python -m pytest -rP tests/conformance
 
-lint: $(READY)  ## ruff, mypy, the import contracts, the template
-	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+.PHONY: lint
+lint: environment  ## run ruff, mypy, the import contracts, and the check of the template
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && \
+		$(BIN)/lint-imports --cache-dir .local/cache/import-linter
 	$(BIN)/sam validate && $(BIN)/sam validate --lint
 
-bench: $(READY)  ## measure this project beside its peers, as in: make bench ARGS='turn --runs 3'
-	@UV_PROJECT_ENVIRONMENT=.local/bench .local/uv-*/bin/uv run --frozen -q --group bench -p $(BIN)/python python -m bench $(ARGS)
+.PHONY: bench
+bench: environment  ## measure this project beside its peers, as in: make bench ARGS='turn --runs 3'
+	@"$(PYTHON)" -Es -m local.toolchain bench
+	@.local/bench/bin/python -m bench $(ARGS)
 
-build: $(READY)  ## build the functions and layers for Lambda into .aws-sam/build
-	$(BIN)/sam build
+.PHONY: build
+build: environment  ## build the functions and layers for Lambda into .aws-sam/build
+	PYTHON=$(BIN)/python $(BIN)/sam build
 	@$(BIN)/python -m deploy.stamp .aws-sam/build
 
-invoke: $(READY)  ## invoke a built function in the Lambda emulator: FUNCTION=ChatFunction EVENT=events/chat.json
-	@$(BIN)/python -m local.invoke $(FUNCTION) $(EVENT)
+.PHONY: invoke
+invoke: export FUNCTION ?= ConversationsFunction
+invoke: export EVENT ?= events/conversations-list.json
+invoke: environment  ## invoke a built function in the Lambda emulator: FUNCTION=ChatFunction EVENT=events/chat.json
+	@exec $(BIN)/python -m local.invoke "$$FUNCTION" "$$EVENT"
 
-clean:  ## remove all that these verbs made, the local database too
-	rm -rf .venv .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+.PHONY: clean
+clean:  ## remove all that these verbs made, except the local database and its log
+	rm -rf .venv .aws-sam
+	test ! -d .local || find .local -mindepth 1 -maxdepth 1 ! -name 'taskchat.sqlite3*' ! -name functions.log -exec rm -rf {} +
 
-$(READY): pyproject.toml uv.lock local/toolchain.py
-	@$(PYTHON) -m local.toolchain
-	@touch $@
+.PHONY: delete-database
+delete-database:  ## delete the local database: all conversations and tasks of `make run`
+	rm -f .local/taskchat.sqlite3 .local/taskchat.sqlite3-wal .local/taskchat.sqlite3-shm
+
+# The name that scripts used before there was `environment`.
+.PHONY: .venv/.ready
+.venv/.ready: environment

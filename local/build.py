@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, install, interpreter_or_install, uv
+from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, install, interpreter_or_install, run_uv
 
 PLATFORM = "x86_64-manylinux_2_28"
 """The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
@@ -57,8 +57,7 @@ def _has_group(name: str) -> bool:
 def _requirements(*selection: str) -> str:
     """Return what the lock holds for this selection, each package with its hashes."""
     plain = ["--no-emit-project", "--no-annotate", "--no-header", "--quiet"]
-    command = [str(uv()), "export", "--frozen", *plain, *selection]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return run_uv("export", "--frozen", *plain, *selection, capture=True)
 
 
 def _packages(requirements: str) -> list[str]:
