@@ -11,6 +11,8 @@ PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 pyth
 	"$$name" -Es -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo "$$name" && break; done), \
 	$(error taskchat: there is no Python 3.11 or newer here; install one, or name yours: make PYTHON=/path/to/python3 …))
 
+# Without a PATH, as in `env -i make run`, Python cannot tell its own place.
+export PATH ?= /usr/local/bin:/usr/bin:/bin
 # Variables of the shell that change how Python works, such as PYTHONPATH, PYTHONHOME or PYTHONWARNINGS.
 unexport $(filter PYTHON%,$(.VARIABLES)) VIRTUAL_ENV CONDA_PREFIX
 # The SAM CLI keeps its settings below HOME unless it is told otherwise.
