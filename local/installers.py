@@ -38,6 +38,11 @@ _UV_VARIABLES = re.compile(
 _FOREIGN = re.compile("(PIP_|UV_|PYTHON|CONDA_|VIRTUAL_ENV).*")
 _CERTIFICATE_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "AWS_CA_BUNDLE")
 
+_SYSTEM_CERTIFICATES = (
+    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"),
+    *("/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"),
+)
+
 
 def pip_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables to run pip with; its configuration files are read here and closed to pip."""
@@ -67,6 +72,8 @@ def uv_environment(environment: Mapping[str, str], root: Path) -> dict[str, str]
     configuration = state / "uv.toml"
     configuration.write_text(_toml(_uv_configuration(environment, root)), encoding="utf-8")
     return {
+        # uv brings certificates of its own, which lack the authority of a company's proxy.
+        **({"UV_SYSTEM_CERTS": "1"} if any(Path(bundle).exists() for bundle in _SYSTEM_CERTIFICATES) else {}),
         **_without_foreign(environment),
         **{name: value for name, value in environment.items() if _UV_VARIABLES.fullmatch(name) and value},
         "UV_CONFIG_FILE": str(configuration),

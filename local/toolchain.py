@@ -212,7 +212,7 @@ def _candidates(version: str) -> Iterator[str]:
     yield from _matches(Path(os.environ.get("XDG_DATA_HOME") or f"{home}/.local/share"), f"uv/python/*/bin/{name}")
     yield sys.executable
     try:
-        yield run_uv("python", "find", "--managed-python", "--no-python-downloads", version, capture=True).strip()
+        yield run_uv("-qq", "python", "find", "--managed-python", "--no-python-downloads", version, capture=True).strip()
     except subprocess.CalledProcessError:
         return
 
