@@ -28,7 +28,7 @@ app = create_app()
 
 
 class ChatBody(Body):
-    """What a person says, where, and in which time zone they live."""
+    """A person's message, its conversation (a new one if left out) and the person's time zone."""
 
     message: Annotated[Text, Field(max_length=8_000)]
     conversation_id: Annotated[Id | None, Field(strict=True)] = None
@@ -36,7 +36,7 @@ class ChatBody(Body):
 
 
 class ChatAnswer(BaseModel):
-    """The assistant's reply, and everything that was done for it."""
+    """The assistant's reply, and the tool calls made for it."""
 
     conversation_id: int
     message_id: int
@@ -45,7 +45,7 @@ class ChatAnswer(BaseModel):
 
 
 def provider() -> Provider:
-    """Return the model's provider, as the settings name it."""
+    """Return the model's provider from the settings."""
     known = settings()
     return Provider(
         known.resolve_openai_api_key(), known.openai_base_url, known.openai_model, known.openai_reasoning_effort
@@ -53,11 +53,11 @@ def provider() -> Provider:
 
 
 model = ChatCompletionsModel(provider)
-"""This process's model, which keeps its connection to the provider."""
+"""The model of this process. It keeps its connection to the provider."""
 
 
 def chat() -> Chat:
-    """Return the chat over both."""
+    """Return the chat over this process's database and model."""
     known = settings()
     return Chat(
         database(),
@@ -68,7 +68,7 @@ def chat() -> Chat:
     )
 
 
-# A coroutine that blocks: an instance serves one invocation at a time, so a thread would be nothing but its cost.
+# A coroutine may block here: an instance serves one invocation at a time, and a thread would only cost time.
 @app.post("/chat")
 async def post_chat(
     *,
@@ -76,7 +76,7 @@ async def post_chat(
     invocation: InvocationDep,
     response: Response,
 ) -> ChatAnswer:
-    """Answer a message; sent again with the same key, it goes on or replays, and nothing is done twice."""
+    """Answer a message. Repeated with the same key, continue the turn or replay its answer."""
     reply = chat().answer(
         ChatRequest(
             principal=invocation.principal,

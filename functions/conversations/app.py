@@ -1,4 +1,4 @@
-"""GET /conversations, and what hangs below it."""
+"""Routes of past conversations: list, read, rename, delete."""
 
 from taskchat.cold_start import imports_done
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from taskchat import conversations
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
@@ -21,9 +22,9 @@ app = create_app()
 
 
 def _decimal(text: str) -> int:
-    """Read a number in its one usual form; Python would also take `+7`, `7_0` and digits of other scripts."""
+    """Read a decimal number. Python's `int` would also accept `+7`, `7_0` and digits of other scripts."""
     if not re.fullmatch("0|[1-9][0-9]{0,18}", text):
-        raise ValueError("give a whole number in digits")
+        raise PydanticCustomError("decimal", "Give a whole number in digits")
     return int(text)
 
 
@@ -32,27 +33,27 @@ Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_decimal)]
 
 
 class ConversationsQuery(Body):
-    """Which page of conversations."""
+    """A page of conversations: its size, and the cursor that the page before gave."""
 
     limit: Limit = 20
     cursor: str | None = None
 
 
 class MessagesQuery(Body):
-    """Which page of messages."""
+    """A page of messages: its size, and the cursor that the page before gave."""
 
     limit: Limit = 50
     cursor: str | None = None
 
 
 class RenameBody(Body):
-    """What a conversation is to be called."""
+    """A conversation's new title."""
 
     title: Annotated[Text, Field(max_length=TITLE_CHARACTERS)]
 
 
 class ConversationItem(BaseModel):
-    """A conversation, as a person sees it."""
+    """A conversation, without its messages."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -63,7 +64,7 @@ class ConversationItem(BaseModel):
 
 
 class MessageItem(BaseModel):
-    """A message, and everything that was done for it."""
+    """A message; `tool_calls` are the elements of the audit trail, null for a message without any."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -75,25 +76,25 @@ class MessageItem(BaseModel):
 
 
 class ConversationPage(BaseModel):
-    """Some conversations, and the cursor of the next ones."""
+    """Conversations, and the cursor of the page after them; null on the last page."""
 
     items: Sequence[ConversationItem]
     next_cursor: str | None
 
 
 class MessagePage(BaseModel):
-    """Some messages, and the cursor of those before them."""
+    """Messages, and the cursor of the page of older ones; null on the last page."""
 
     items: Sequence[MessageItem]
     next_cursor: str | None
 
 
-# Coroutines that block: an instance serves one invocation at a time, so a thread would be nothing but its cost.
+# Coroutines may block here: an instance serves one invocation at a time, and a thread would only cost time.
 @app.get("/conversations", response_model=ConversationPage)
 async def get_conversations(
     *, query: Annotated[ConversationsQuery, Query()], principal: PrincipalDep
 ) -> Page[ConversationRecord]:
-    """List conversations, the newest activity first."""
+    """List conversations, newest activity first."""
     return database().transaction(
         lambda connection: conversations.list_page(
             connection, principal.user_id, limit=query.limit, cursor=query.cursor
@@ -103,7 +104,7 @@ async def get_conversations(
 
 @app.delete("/conversations", status_code=204)
 async def delete_conversations(*, principal: PrincipalDep) -> None:
-    """Delete all conversations, with everything in them."""
+    """Delete all conversations and their messages."""
     database().transaction(lambda connection: conversations.delete_all(connection, principal.user_id))
 
 
@@ -117,7 +118,7 @@ async def get_conversation(*, conversation_id: ConversationId, principal: Princi
 async def get_messages(
     *, conversation_id: ConversationId, query: Annotated[MessagesQuery, Query()], principal: PrincipalDep
 ) -> Page[MessageRecord]:
-    """List messages, the newest page first, the oldest message first inside a page."""
+    """List messages, newest page first, oldest message first within a page."""
     return database().transaction(
         lambda connection: conversations.messages_page(
             connection, principal.user_id, conversation_id, limit=query.limit, cursor=query.cursor
@@ -137,7 +138,7 @@ async def patch_conversation(
 
 @app.delete("/conversations/{id}", status_code=204)
 async def delete_conversation(*, conversation_id: ConversationId, principal: PrincipalDep) -> None:
-    """Delete a conversation, with everything in it."""
+    """Delete a conversation and its messages."""
     database().transaction(lambda connection: conversations.delete(connection, principal.user_id, conversation_id))
 
 

@@ -1,4 +1,4 @@
-"""POST /mcp: the tools for every client of the Model Context Protocol; and where such a client may sign in."""
+"""POST /mcp: the tools for clients of the Model Context Protocol. Two public routes name the issuer to sign in at."""
 
 from taskchat.cold_start import imports_done
 
@@ -26,7 +26,7 @@ app = create_app()
 
 @app.post(PATH)
 async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Response:
-    """Answer one JSON-RPC message; nothing of it is kept for the next."""
+    """Answer one JSON-RPC message. Nothing is kept for the next one."""
     event = request.scope["aws.event"]
     try:
         person = principal.from_event(event)
@@ -40,14 +40,14 @@ async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Respons
     return Exchange(server.create(access), await request.body(), allowed)
 
 
-# A client that was not told where looks at both, the one with the path first.
+# A client that knows only the server's URL tries both, the one with the path first (RFC 9728, section 3.1).
 @app.get(METADATA_PATH)
 @app.get(METADATA_PATH + PATH)
 async def get_metadata(*, request: Request) -> dict[str, Any]:
-    """Say which issuer's tokens are taken here (RFC 9728)."""
+    """Name the issuer whose tokens are accepted (RFC 9728)."""
     issuer = settings().jwt_issuer
     if issuer is None:
-        raise NotFoundError("Nobody needs to sign in here.")
+        raise NotFoundError("No issuer is configured; set JWT_ISSUER.")
     return {
         "resource": f"{_base_url(request)}{PATH}",
         "resource_name": "Taskchat",

@@ -1,7 +1,7 @@
-"""What a client calls itself. Since 2026-07-28 each request says so; before, only `initialize` does.
+"""Names of clients. Since 2026-07-28 each request carries one, in older versions only `initialize` does.
 
-The server keeps nothing between two requests, so it hands the name back in `Mcp-Session-Id`, which a client sends
-along from then on. It is a name tag, not a session: nothing is looked up by it, and without it all works as well.
+The server keeps nothing between two requests. It returns the name of an older client in `Mcp-Session-Id`, a header that
+clients repeat from then on. That is a name tag, not a session: nothing is looked up by it, and it is optional.
 """
 
 import base64
@@ -21,7 +21,7 @@ LONGEST_NAME_CHARACTERS = 100
 
 
 def name_of(context: ServerRequestContext[Any, Any]) -> str:
-    """Return what the client of this request calls itself, fit for people to read."""
+    """Return the name of this request's client, printable and shortened."""
     declared = context.session.client_params
     if declared is not None:
         return _name(declared)
@@ -33,7 +33,7 @@ def name_of(context: ServerRequestContext[Any, Any]) -> str:
 
 
 def name_tag(params: Mapping[str, Any] | None) -> str | None:
-    """Return the tag for the parameters of an `initialize`; None where they are none."""
+    """Return the name tag for the parameters of an `initialize`; None if they are not valid."""
     try:
         name = _name(InitializeRequestParams.model_validate(params, by_name=False))
     except ValidationError:

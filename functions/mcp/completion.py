@@ -1,4 +1,4 @@
-"""Ids to choose from while a person types one."""
+"""Completion of ids that a person types."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from taskchat import conversations
 from taskchat.tasks import queries as tasks
 
 MOST_VALUES = 100
-"""As the protocol allows."""
+"""Limit of the protocol."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Completions:
     access: Access
 
     async def complete(self, _context: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        """Return the ids that begin as typed; nothing for what has no list of values.
+        """Return the ids that begin with the typed text; none for an argument that is not an id.
 
         Raises:
             MCPError: there is no such prompt or template.
@@ -45,7 +45,7 @@ class Completions:
         )
 
     def _ids(self, template: str) -> tuple[list[int], bool]:
-        """Return the newest ids, and whether there are no others."""
+        """Return the newest ids, and whether these are all."""
         user_id = self.access.person.user_id
         if template == TASK_TEMPLATE:
             found = self.access.transaction(lambda connection: tasks.find(connection, user_id, limit=LARGEST_LIST))

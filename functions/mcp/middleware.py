@@ -1,4 +1,4 @@
-"""What surrounds every message: which versions are offered, name tags, and the words for what goes wrong."""
+"""Middleware of every message: version negotiation, name tags, and errors."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,11 +15,11 @@ from taskchat.errors import RetryableError, TaskchatError
 from taskchat.http.monitoring import note_defect, note_problem
 
 HANDSHAKE_VERSIONS = ("2025-06-18", "2025-11-25")
-"""Those that `initialize` can agree on here; older ones know batches, which this server does not take."""
+"""Versions that `initialize` can agree on. Older ones have batches, which this server does not support."""
 
 
 async def agree_on_a_version(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Offer the newest version where a client asks for one that is not served, and hand out its name tag."""
+    """Offer the newest version to a client that asks for an unsupported one, and give the client its name tag."""
     if ctx.method != "initialize":
         return await call_next(ctx)
     params = dict(ctx.params or {})

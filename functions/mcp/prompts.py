@@ -1,4 +1,4 @@
-"""Ways to begin: each prompt brings today's date and the person's tasks along."""
+"""Prompts to start with. Each includes the date and the person's tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,10 +80,10 @@ class Prompts:
         return ListPromptsResult(prompts=[kind.shown for kind in _KINDS])
 
     async def get(self, _context: ServerRequestContext[Any, Any], params: GetPromptRequestParams) -> GetPromptResult:
-        """Return a prompt, filled in.
+        """Return a prompt with the date and the tasks.
 
         Raises:
-            MCPError: there is no such prompt, or an argument does not fit.
+            MCPError: there is no such prompt, or an argument is not valid.
         """
         kind = PROMPTS.get(params.name)
         if kind is None:

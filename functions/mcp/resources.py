@@ -1,4 +1,4 @@
-"""Tasks and conversations, to read."""
+"""Resources: lists of tasks, single tasks, and conversations as transcripts."""
 
 import json
 import re
@@ -45,7 +45,7 @@ _RESOURCES = [
         uri="tasks://pending",
         name="pending_tasks",
         title="Pending tasks",
-        description=f"What is still to be done, the soonest due first; at most {LARGEST_LIST}.",
+        description=f"Tasks that are not completed, soonest due first; at most {LARGEST_LIST}.",
         mime_type=JSON,
     ),
     Resource(
@@ -61,14 +61,14 @@ _TEMPLATES = [
         uri_template=TASK_TEMPLATE,
         name="task",
         title="A task",
-        description="Everything about one task.",
+        description="One task in full.",
         mime_type=JSON,
     ),
     ResourceTemplate(
         uri_template=CONVERSATION_TEMPLATE,
         name="conversation",
         title="A conversation",
-        description=f"What was said and done in a conversation; its last {LARGEST_TRANSCRIPT} messages.",
+        description=f"A conversation's last {LARGEST_TRANSCRIPT} messages, with the tool calls.",
         mime_type=MARKDOWN,
     ),
 ]
@@ -83,21 +83,21 @@ class Resources:
     async def list(
         self, _context: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
-        """Return the resources that everybody has."""
+        """Return the two lists, which everybody has."""
         refuse_cursor(params)
         return ListResourcesResult(resources=_RESOURCES)
 
     async def list_templates(
         self, _context: ServerRequestContext[Any, Any], params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """Return the forms of the others."""
+        """Return the URI templates of single tasks and conversations."""
         refuse_cursor(params)
         return ListResourceTemplatesResult(resource_templates=_TEMPLATES)
 
     async def read(
         self, context: ServerRequestContext[Any, Any], params: ReadResourceRequestParams
     ) -> ReadResourceResult:
-        """Return a resource of this person.
+        """Return one of the person's resources.
 
         Raises:
             MCPError: the person has no such resource.
@@ -110,10 +110,10 @@ class Resources:
             raise MCPError(code, str(error), {"uri": params.uri}) from None
 
     def contents(self, uri: str) -> TextResourceContents:
-        """Return what stands at a URI.
+        """Return the contents of a URI.
 
         Raises:
-            NotFoundError: nothing does.
+            NotFoundError: the person has no such resource.
         """
         # Clients that parse URIs write the host in lower case and add a slash after it (RFC 3986, section 6.2).
         canonical = uri.lower().removesuffix("/")

@@ -1,4 +1,4 @@
-"""The MCP server of one request: what it offers, all of it over one person's data."""
+"""The MCP server of one request, on one person's data."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ INSTRUCTIONS = (
     "in results are UTC."
 )
 _UNCHANGING = CacheHint(ttl_ms=3_600_000, scope="public")
-"""The same for everybody until the next deployment."""
+"""For lists that are the same for everybody until the next deployment."""
 
 
 def create(access: Access) -> Server[Any]:

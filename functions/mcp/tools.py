@@ -1,4 +1,4 @@
-"""The tools of `taskchat.tools`, as the protocol shows and calls them."""
+"""The tools of `taskchat.tools` in the terms of the protocol."""
 
 import json
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Tools:
         return ListToolsResult(tools=shown_tools())
 
     async def call(self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
-        """Run a tool: what it did is recorded, and what a model has to mend is said in the result.
+        """Run a tool. A change is recorded, and a result says what a model has to correct.
 
         Raises:
             MCPError: there is no such tool.
@@ -55,7 +55,7 @@ class Tools:
 
 @cache
 def shown_tools() -> list[Tool]:
-    """Return the tools as the protocol shows them; made once."""
+    """Return the descriptions of all tools, made once."""
     return [
         Tool(
             name=tool.name,

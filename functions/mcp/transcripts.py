@@ -1,4 +1,4 @@
-"""A conversation as a page for people and models to read."""
+"""Conversations in Markdown, for people and models to read."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ _SPEAKERS = {Role.USER: "Person", Role.ASSISTANT: "Taskchat", Role.SYSTEM: "Syst
 
 
 def transcript(conversation: ConversationRecord, page: Page[MessageRecord]) -> str:
-    """Return the conversation in Markdown, the oldest message first; times are UTC."""
+    """Return a conversation in Markdown, oldest message first, times in UTC."""
     return "\n\n".join(_parts(conversation, page)) + "\n"
 
 

@@ -130,6 +130,10 @@ class DatabaseUnavailableError(
     """Raised when the database cannot be reached or does not answer in time."""
 
 
+class DatabaseUnusableError(TaskchatError, status=503, code="database-unusable", title="Database not usable"):
+    """Raised when the database answers, and an operator has to change it first: migrate it, or grant a privilege."""
+
+
 class SecretUnavailableError(
     RetryableError, TaskchatError, status=503, code="secret-unavailable", title="Secret unavailable"
 ):

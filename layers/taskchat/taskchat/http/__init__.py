@@ -1,4 +1,4 @@
-"""HTTP as every function speaks it: the app, its dependencies and fields, and problems."""
+"""HTTP for every function: the app, dependencies and field types of its routes, problem documents."""
 
 from taskchat.http.app import create_app, lambda_handler
 from taskchat.http.dependencies import IDEMPOTENCY_KEY_HEADER, InvocationDep, PrincipalDep, SecondsLeftDep

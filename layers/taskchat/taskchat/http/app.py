@@ -1,4 +1,4 @@
-"""The FastAPI app that every function starts from, and the Lambda handler around it."""
+"""The FastAPI app that functions start from, and the Lambda handler that runs it."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from taskchat.http.events import HttpApiEvent
 from taskchat.http.logs import logger
 
 LARGEST_BODY_BYTES = 128 * 1024
-"""8,000 characters, each escaped as JSON allows, take 96,000 bytes."""
+"""A message has 8,000 characters, which take 96,000 bytes if each is escaped as a surrogate pair."""
 
 _event_loop = asyncio.new_event_loop()
 
@@ -23,13 +23,13 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 def create_app() -> FastAPI:
-    """Return an app without routes, and without the pages that FastAPI adds: the gateway knows no route to them."""
+    """Return an app without routes and without FastAPI's documentation pages, which the gateway has no route to."""
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # The platform traces, and the logs are Powertools'.
+        # Lambda traces by itself, and Powertools logs.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_middleware(_BodyLimit)
@@ -38,9 +38,9 @@ def create_app() -> FastAPI:
 
 
 class _BodyLimit:
-    """Answers a body that is too large, which Mangum hands over whole, without parsing it.
+    """Refuses a body that is too large before it is parsed. Mangum passes a body in one piece.
 
-    FastAPI's own limit puts plain text in the place of the problem.
+    FastAPI's own limit answers in plain text instead of with a problem.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,7 +52,7 @@ class _BodyLimit:
             rest = iter([body])
             await self._app(scope, lambda: _next(rest, receive), send)
             return
-        detail = f"A body has at most {LARGEST_BODY_BYTES} bytes."
+        detail = f"A request body may have up to {LARGEST_BODY_BYTES} bytes."
         answer = problems.problem(Request(scope), TooLargeError(detail))
         await answer(scope, receive, send)
 
@@ -65,7 +65,7 @@ async def _next(rest: Iterator[Message], receive: Receive) -> Message:
 
 def lambda_handler(app: FastAPI) -> Handler:
     """Return the function that Lambda calls with an HTTP API event (payload format 2.0)."""
-    # Mangum runs the app in the thread's current loop, and Python no longer makes one by itself.
+    # Mangum runs the app in the thread's current event loop, which Python 3.14 no longer makes by itself.
     asyncio.set_event_loop(_event_loop)
     adapter = Mangum(
         app,

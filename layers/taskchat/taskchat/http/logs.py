@@ -1,4 +1,4 @@
-"""Structured logs. No message of a person, no secret and no argument of a tool goes into them."""
+"""Structured logs. They hold no text of a person, no argument of a tool and no secret."""
 
 import logging
 
@@ -6,5 +6,5 @@ from aws_lambda_powertools import Logger
 
 logger = Logger(use_rfc3339=True, utc=True)
 
-# Mangum reports an error that has been answered and logged already a second time, and each request once more.
+# Mangum logs each request, and errors that are answered and logged already.
 logging.getLogger("mangum").setLevel(logging.CRITICAL)
