@@ -1,5 +1,5 @@
-"""Plays an API Gateway HTTP API: the routes of `template.yaml`, over HTTP, on this machine only.
+"""Stands in for an API Gateway HTTP API: the routes of `template.yaml`, over HTTP, on loopback only.
 
-`template` says which routes there are, `authorizer` who calls, `events` and `responses` are the two sides of the
-payload format, and `server` is the HTTP.
+`template` reads the routes and `authorizer` the token. `events` and `responses` convert between HTTP and the payload
+format. `server` speaks HTTP.
 """

@@ -1,4 +1,4 @@
-"""Plays the JWT authorizer: a token of the form `local:NAME` stands for a person of that name."""
+"""Stands in for the JWT authorizer: a token of the form `local:NAME` signs in a person of that name."""
 
 import re
 import time
@@ -10,16 +10,16 @@ _TOKEN = re.compile(r"Bearer +local:(?P<name>[!-~]{1,128})", re.IGNORECASE)
 
 
 class UnauthorizedError(Exception):
-    """Raised for a token that signs nobody in."""
+    """Raised for a token that is not valid."""
 
 
 def verified_claims(authorization: str | None) -> dict[str, str]:
-    """Return the claims of the token in an Authorization header; without the header, those of `me`.
+    """Return the claims of the token in an Authorization header, or those of `me` without the header.
 
-    API Gateway hands every claim to the function as text.
+    Every claim is a string, as API Gateway passes them to a function.
 
     Raises:
-        UnauthorizedError: the header holds anything else.
+        UnauthorizedError: the header holds no such token.
     """
     name = DEFAULT_NAME
     if authorization is not None:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from io import BufferedIOBase
 
 LARGEST_BODY_BYTES = 10 * 1024 * 1024
-"""API Gateway's quota for the payload of an HTTP API; it cannot be raised."""
+"""API Gateway's quota for the payload of an HTTP API, which cannot be raised."""
 LARGEST_DISCARD_BYTES = 100 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_LINE = 1024
@@ -16,7 +16,7 @@ _NEVER_IN_A_VALUE = re.compile(r"[\0\r\n]")
 
 
 class RequestError(Exception):
-    """Raised for a request that is not taken; what follows on its connection cannot be understood any more."""
+    """Raised for a malformed or oversized request, after which its connection cannot be used any more."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -36,10 +36,10 @@ def read_headers(headers: Message) -> Sequence[tuple[str, str]]:
 
 
 def read_body(headers: Message, stream: BufferedIOBase) -> bytes:
-    """Read a body by its length or in chunks; none where the headers announce none.
+    """Read a body by its length or in chunks; empty if the headers announce none.
 
     Raises:
-        RequestError: it is too large, cut short, or its headers make no sense.
+        RequestError: the body is too large or incomplete, or its headers are not valid.
     """
     encodings = headers.get_all("Transfer-Encoding") or []
     lengths = {length.strip() for length in headers.get_all("Content-Length") or []}
@@ -62,7 +62,7 @@ def _read_chunks(stream: BufferedIOBase) -> bytes:
         if stream.readline(_LONGEST_LINE).strip():
             raise RequestError(HTTPStatus.BAD_REQUEST)
     while stream.readline(_LONGEST_LINE).strip():
-        pass  # Trailers carry nothing that an HTTP API passes on.
+        pass  # An HTTP API does not pass trailers on.
     return bytes(body)
 
 
@@ -88,10 +88,13 @@ def _read(stream: BufferedIOBase, length: int, *, already: int = 0) -> bytes:
 
 
 def discard(stream: BufferedIOBase) -> None:
-    """Read away what a client still sends, so that it gets to read the answer; the caller sets a time-out."""
+    """Read and drop the rest of a request, so that the client reads the answer. The caller sets a timeout.
+
+    A connection that is closed with unread bytes is reset, and the client may lose the answer.
+    """
     left = LARGEST_DISCARD_BYTES
     try:
         while left > 0 and (chunk := stream.read1(_CHUNK_BYTES)):
             left -= len(chunk)
     except OSError:
-        return  # It stopped sending, or went away: either way the answer has been sent.
+        return  # The client stopped sending or disconnected. The answer was sent before.

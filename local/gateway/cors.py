@@ -1,4 +1,4 @@
-"""Cross-origin rules, as an HTTP API applies them: it answers preflight requests itself.
+"""CORS as an HTTP API does it, which answers preflight requests itself.
 
 See https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html.
 """
@@ -12,7 +12,7 @@ _ANY = "*"
 
 @dataclass(frozen=True)
 class CorsRules:
-    """The `CorsConfiguration` of a template."""
+    """The `CorsConfiguration` of a template; an origin may be `*`, `https://*` or `http://*`."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
@@ -32,7 +32,7 @@ class CorsRules:
         return method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
     def response_headers(self, headers: Mapping[str, str], *, preflight: bool) -> dict[str, str]:
-        """Return what a response carries; nothing for an origin that is not allowed."""
+        """Return the headers to add to a response; none for an origin that is not allowed."""
         origin = headers.get("origin")
         if origin is None or not any(_allows(pattern, origin) for pattern in self.origins):
             return {}

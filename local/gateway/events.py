@@ -1,4 +1,4 @@
-"""From an HTTP request to the event that a function gets: HTTP API, payload format version 2.0.
+"""Events for functions from HTTP requests: HTTP API, payload format version 2.0.
 
 See https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html.
 """
@@ -20,7 +20,7 @@ _OF_THE_CONNECTION = frozenset({"connection", "keep-alive", "proxy-connection", 
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request. `path` is encoded as it came; header names and values are as they came, in order."""
+    """An HTTP request. `path` is still percent-encoded; `headers` keep their order and letter case."""
 
     method: str
     path: str
@@ -49,7 +49,7 @@ class Request:
 def event(
     request: Request, *, route_key: str, path_parameters: Mapping[str, str], claims: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    """Return the event; `claims` are those of the verified token, or None on a route that needs no token."""
+    """Return the event. `claims` are those of the verified token, or None on a route that needs none."""
     headers = {
         **request.joined_headers(),
         "content-length": str(len(request.body)),
@@ -88,7 +88,7 @@ def event(
         "requestContext": context,
         **_body(request.body, headers.get("content-type", "text/plain")),
     }
-    # The format leaves out what a request does not have.
+    # The format omits these if they are empty.
     optional = {
         "cookies": request.cookies(),
         "queryStringParameters": _query_parameters(request.query),
@@ -111,6 +111,6 @@ def _body(body: bytes, content_type: str) -> dict[str, Any]:
         try:
             return {"body": body.decode(), "isBase64Encoded": False}
         except UnicodeDecodeError:
-            # Text that is not UTF-8 must reach the function as it came.
+            # Text that is not UTF-8 has to reach the function unchanged.
             return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}

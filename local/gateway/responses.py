@@ -1,4 +1,4 @@
-"""From what a function returned to an HTTP response: payload format version 2.0, as in `events`."""
+"""HTTP responses from the results of functions: payload format version 2.0, as in `events`."""
 
 import base64
 import binascii
@@ -17,19 +17,19 @@ _IN_A_HEADER = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class MalformedResponseError(Exception):
-    """Raised for a result that is no response; API Gateway answers 500 to it."""
+    """Raised for a result that is not a valid response. API Gateway answers 500."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response, without what the server adds."""
+    """An HTTP response, without the headers that the server adds."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def without(self, prefix: str) -> "Response":
-        """Return the same response without the headers that begin like that."""
+        """Return the response without the headers whose names begin with `prefix`."""
         kept = tuple(header for header in self.headers if not header[0].startswith(prefix))
         return Response(self.status, kept, self.body)
 
@@ -41,10 +41,10 @@ def plain(status: HTTPStatus, *headers: tuple[str, str]) -> Response:
 
 
 def response(result: Any) -> Response:
-    """Return the response that a function's result stands for.
+    """Return the response for a function's result.
 
     Raises:
-        MalformedResponseError: the result is none.
+        MalformedResponseError: the result is not a valid response.
     """
     if not isinstance(result, dict) or "statusCode" not in result:
         text = result if isinstance(result, str) else json.dumps(result)

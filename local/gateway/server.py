@@ -1,4 +1,4 @@
-"""The gateway over HTTP/1.1: one thread for each connection, one instance of a function for each request."""
+"""The gateway's HTTP/1.1 server: a thread for each connection, an instance of a function for each request."""
 
 import concurrent.futures
 import re
@@ -22,7 +22,7 @@ from local.runtime.fleet import Fleet
 from local.runtime.instance import Function, FunctionError, StoppedError
 
 TIME_LIMIT_SECONDS = 30.0
-"""API Gateway gives up then, whatever the function does; the limit cannot be raised."""
+"""API Gateway's integration timeout, which cannot be raised."""
 _IDLE_SECONDS = 60
 _DISCARD_SECONDS = 1
 _FORBIDDEN = plain(HTTPStatus.FORBIDDEN)
@@ -40,8 +40,8 @@ AccessLog = Callable[[str], None]
 class Gateway:
     """Serves an API on a port of the loopback interface; port 0 picks a free one. Use it as a context manager.
 
-    `access_log` is told a line for each request: method, path, status, milliseconds. `make_fleet` decides what runs
-    the functions.
+    `access_log` is called with a line for each request: method, path, status, milliseconds. `make_fleet` makes what
+    runs a function.
 
     Raises:
         OSError: the port is in use, or this user may not bind it.
@@ -68,21 +68,21 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Return where it listens, as `http://127.0.0.1:PORT`."""
+        """Return the base URL, as in `http://127.0.0.1:3000`."""
         return self._server.url
 
     @property
     def port(self) -> int:
-        """Return the port on which it listens."""
+        """Return the port."""
         return self._server.server_port
 
     def warm_up(self) -> None:
-        """Start an instance of each function, without waiting for it; requests are not served yet."""
+        """Begin to start an instance of each function. Requests are not served yet."""
         for fleet in self._fleets.values():
             fleet.warm_up()
 
     def start(self) -> None:
-        """Serve, once every function is imported.
+        """Wait until every function is imported, and serve.
 
         Raises:
             FunctionError: a function cannot be imported.
@@ -92,7 +92,7 @@ class Gateway:
         self._server.start()
 
     def stop(self) -> None:
-        """Stop the functions, whatever they are doing, and close the port."""
+        """Stop the functions, also in the middle of a request, and close the port."""
         for fleet in self._fleets.values():
             fleet.stop()
         self._server.stop()
@@ -112,9 +112,9 @@ class Gateway:
         self.stop()
 
     def answer(self, request: Request) -> Response:
-        """Answer a request as API Gateway would."""
+        """Answer a request as API Gateway does."""
         headers = request.joined_headers()
-        # A page whose own name was made to point here (DNS rebinding) would come with that name.
+        # A page whose domain resolves to loopback (DNS rebinding) sends its own name as Host.
         if not _OWN_NAME.fullmatch(headers.get("host", HOST)):
             return _FORBIDDEN
         cors = self.api.cors
@@ -124,7 +124,7 @@ class Gateway:
         added = {"apigw-requestid": request.id}
         if cors:
             added |= cors.response_headers(headers, preflight=False)
-            # Where the API has rules, those of the function do not count.
+            # API Gateway ignores CORS headers of a function if the API has rules.
             answer = answer.without("access-control-")
         return Response(answer.status, (*answer.headers, *added.items()), answer.body)
 
@@ -157,7 +157,7 @@ class Gateway:
 
 
 def printable(text: str) -> str:
-    """Return text without control characters, which a client could use to write to a terminal; lines stay."""
+    """Return text with its control characters escaped, line breaks apart, so that no client writes to a terminal."""
     return "".join(
         character if character.isprintable() or character == "\n" else ascii(character)[1:-1] for character in text
     )
@@ -168,7 +168,7 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
         command = ""
         protocol_version = "HTTP/1.1"
         timeout = _IDLE_SECONDS
-        # The head and the body are two writes, and the second must not wait for an answer to the first.
+        # Head and body are two writes, and Nagle's algorithm would hold back the second.
         disable_nagle_algorithm = True
 
         def _serve(self) -> None:
@@ -186,7 +186,7 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 self._send(answer)
 
         def __getattr__(self, name: str) -> Callable[[], None]:
-            # The base class looks for a `do_METHOD` and answers 501 where there is none. API Gateway has no route.
+            # The base class answers 501 to a method without a `do_METHOD`. API Gateway answers 404, as to any route.
             if name.startswith("do_"):
                 return self._serve
             raise AttributeError(name)
@@ -210,7 +210,7 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
 
         def _log(self, status: int, begin: float) -> None:
             milliseconds = round((time.perf_counter() - begin) * 1000)
-            # Neither a query nor a body goes to the console, and no control character of a client.
+            # A query may hold a person's text, and control characters would reach the terminal.
             path = printable(self.path.partition("?")[0])
             gateway.access_log(f"{printable(self.command)} {path} {status} {milliseconds} ms")
 
@@ -228,7 +228,7 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(answer.body)
 
         def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-            """Answer what is not HTTP in the form of API Gateway, in place of a page of HTML."""
+            """Answer a malformed request in the form of API Gateway instead of a page of HTML."""
             self.close_connection = True
             self.request_version = self.protocol_version
             self._send(plain(HTTPStatus(code)))
@@ -237,6 +237,6 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             return "taskchat-local"
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Keep quiet: `access_log` is told."""
+            """Write nothing: `access_log` gets the line."""
 
     return Handler

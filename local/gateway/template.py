@@ -1,4 +1,4 @@
-"""What `template.yaml` says about the API: its functions, its routes, its CORS rules."""
+"""Functions, routes and CORS rules of the API, from `template.yaml`."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,16 +19,16 @@ ANY_METHOD = "ANY"
 DEFAULT_PATH = "$default"
 LAMBDA_TIMEOUT_SECONDS = 3
 LAMBDA_MEMORY_MB = 128
-"""What Lambda gives to a function that asks for nothing."""
+"""Lambda's defaults."""
 
 
 class TemplateError(Exception):
-    """Raised when a template does not describe an API that can be played."""
+    """Raised when a template does not describe an API."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the API; `path` may hold `{name}` for a segment and `{name+}` for all that is left."""
+    """A route of the API. In `path`, `{name}` stands for a segment and `{name+}` for the rest of the path."""
 
     method: str
     path: str
@@ -41,7 +41,7 @@ class Route:
         return DEFAULT_PATH if self.path == DEFAULT_PATH else f"{self.method} {self.path}"
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """Return the path parameters when this route serves a request, with an encoded path."""
+        """Return the path parameters if this route serves the request, else None. `path` is percent-encoded."""
         if self.path == DEFAULT_PATH:
             return {}
         if self.method != method and not (self.method == ANY_METHOD and method in METHODS):
@@ -54,14 +54,17 @@ class Route:
 
     @property
     def specificity(self) -> tuple[bool, list[int], bool]:
-        """Order routes as the documentation of HTTP APIs does: literal before variable, a method before ANY."""
+        """Return a sort key: literal segments before variables, a method before ANY, `$default` last.
+
+        See https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html.
+        """
         ranks = [2 if part.endswith("+}") else int(part.startswith("{")) for part in self.path.split("/")]
         return self.path == DEFAULT_PATH, ranks, self.method == ANY_METHOD
 
 
 @dataclass(frozen=True)
 class Api:
-    """An HTTP API. `functions` are all those of the template, with a route or without."""
+    """An HTTP API. `functions` are all functions of the template, also those without a route."""
 
     routes: tuple[Route, ...]
     functions: Mapping[str, Function]
@@ -80,7 +83,7 @@ def read_template(path: Path) -> Api:
     """Read a SAM template.
 
     Raises:
-        TemplateError: it cannot be read, or a function lacks its handler.
+        TemplateError: the file cannot be read, or a function has no handler.
     """
     try:
         template = load(path.read_text(encoding="utf-8"))
@@ -151,7 +154,7 @@ def _default(parameter: Mapping[str, Any]) -> Any:
 
 
 def _resolve(node: Any, parameters: Mapping[str, Any]) -> Any:
-    """Put the default of each parameter in the place of a reference to it; other references stay."""
+    """Replace references to parameters by the parameters' defaults; other references stay."""
     if isinstance(node, Mapping):
         if set(node) == {"Ref"}:
             return parameters.get(node["Ref"], node)

@@ -1,6 +1,6 @@
-"""YAML with the short forms of CloudFormation, as plain data: `!Ref Name` becomes `{"Ref": "Name"}`.
+"""Reader of YAML with CloudFormation's short forms: `!Ref Name` becomes `{"Ref": "Name"}`.
 
-The SAM CLI has a reader too, but importing it takes as long as starting the rest of `make run`.
+Importing the SAM CLI's reader takes as long as all the rest of `make run`.
 """
 
 from typing import Any
@@ -11,14 +11,14 @@ _NAMES = {"Ref": "Ref", "Condition": "Condition"}
 
 
 class _TemplateLoader(yaml.SafeLoader):
-    """A safe loader that also knows the tags of CloudFormation."""
+    """A safe loader with CloudFormation's tags."""
 
 
 def load(text: str) -> Any:
     """Return the document.
 
     Raises:
-        yaml.YAMLError: it is not YAML.
+        yaml.YAMLError: the text is not YAML.
     """
     return yaml.load(text, Loader=_TemplateLoader)  # noqa: S506 - the loader is a safe one
 
