@@ -1,33 +1,55 @@
-"""`python -m bench [TABLE …] [--runs N] [--write]`: measure, print, and with --write keep in bench/RESULTS.md."""
+"""Command line of the benchmark: measure tables, print them and, with `--write`, store them in RESULTS.md."""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 
-from bench.figures import DEFAULT_RUNS, Section
-from bench.report import RESULTS, print_section, write
+from bench.checkouts import HERE, Checkout, UnknownRevisionError, checkout
+from bench.report import RESULTS, Section, print_section, write
 
-TABLES = ("cold_start", "restored", "late_imports", "turn", "by_size", "network", "growth", "crowd", "memory_sizes")
+TABLES: Mapping[str, str] = {
+    "cold_start": "first request to a function that is not running yet, without SnapStart",
+    "restored": "first request after a SnapStart restore",
+    "turn": "a turn beside the same turn of other libraries, by length of the conversation",
+    "round_trips": "round trips to the database in one turn",
+    "crowd": "many turns at once through PgBouncer",
+}
+"""Each is a module of this package with `measure(runs, checkouts)`."""
+
+Measure = Callable[[int, Sequence[Checkout]], Section]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the tables that are named, all of them where none is."""
-    parser = argparse.ArgumentParser(prog="make bench", description="Measure this project beside its peers.")
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"one of {', '.join(TABLES)}; all without")
-    parser.add_argument("--runs", type=int, default=DEFAULT_RUNS, help="runs behind each median")
-    parser.add_argument("--write", action="store_true", help=f"put the tables into {RESULTS.name}, in place of the old")
+    """Measure the named tables, or all of them."""
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        usage="make bench ARGS='[TABLE ...] [--runs N] [--beside REV] [--write]'",
+        description="Measure Taskchat beside comparable libraries.",
+        epilog="tables:\n" + "\n".join(f"  {name:12} {purpose}" for name, purpose in TABLES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="tables to measure; default: all")
+    parser.add_argument("--runs", type=int, default=11, metavar="N", help="runs per median; default: %(default)s")
+    parser.add_argument("--beside", metavar="REV", help="measure this commit too, in the same runs")
+    parser.add_argument("--write", action="store_true", help=f"replace the measured tables in bench/{RESULTS.name}")
     chosen = parser.parse_args(arguments)
-    unknown = set(chosen.tables) - set(TABLES)
-    if unknown:
-        parser.error(f"no table {', '.join(sorted(unknown))}")
-    for name in chosen.tables or TABLES:
-        measure: Callable[[int], Sequence[Section]] = import_module(f"bench.{name}").measure
-        sections = measure(chosen.runs)
-        for section in sections:
+    if unknown := set(chosen.tables) - set(TABLES):
+        parser.error(f"unknown table: {', '.join(sorted(unknown))}")
+    with ExitStack() as stack:
+        checkouts = [HERE]
+        if chosen.beside:
+            try:
+                checkouts.append(stack.enter_context(checkout(chosen.beside)))
+            except UnknownRevisionError as error:
+                parser.error(str(error))
+        for name in chosen.tables or TABLES:
+            measure: Measure = import_module(f"bench.{name}").measure
+            section = measure(chosen.runs, checkouts)
             print_section(section)
-        if chosen.write:
-            write(name, chosen.runs, sections)
+            if chosen.write:
+                write(name, chosen.runs, section)
 
 
 if __name__ == "__main__":

@@ -1,108 +1,81 @@
-"""Many instances of the chat function: forked from a process that has imported it, with connections of their own."""
+"""Many instances of the chat function, forked from a process that has imported it."""
 
 import asyncio
-import json
+import multiprocessing
 import os
 import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from bench.subject import MESSAGE, function_variables
-from bench.worker import Command, serve
+from bench.events import chat
+from bench.worker import serve
 
-os.environ |= {**function_variables(), "POWERTOOLS_LOG_LEVEL": "WARNING"}
+os.environ["POWERTOOLS_LOG_LEVEL"] = "WARNING"
 
-from functions.chat import app as chat
-from functions.migrate import app as migrate
-from tests.support.lambda_events import LambdaContext, http_event, invoke
+from functions.chat import app
+from tests.support.lambda_events import invoke
 
 WARM_UP_TURNS = 2
-BATCH = 8
+WARMING_UP_AT_ONCE = 8
+"""Cold starts are another table, so instances do not all connect at once."""
+LONGEST_WARM_UP_SECONDS = 120
+FORK = multiprocessing.get_context("fork")
 
 
-def migrate_database() -> None:
-    """Make the tables."""
-    context: Any = LambdaContext(function_name="migrate")
-    migrate.handler({}, context)
-
-
-def run(instances: int, seconds: float) -> Mapping[str, Any]:
-    """Let each instance, once all are warm, carry one turn after another; return what each turn took, in seconds."""
-    warm, go = os.pipe(), os.pipe()
-    pipes: list[tuple[int, int]] = []
-    while len(pipes) < instances:
-        # A few at a time: cold starts are another table.
-        batch = min(BATCH, instances - len(pipes))
-        pipes += [_fork(seconds, warm[1], go) for _ in range(batch)]
-        for _ in range(batch):
-            os.read(warm[0], 1)
-    begin = time.monotonic()
-    os.close(go[1])
-    taken: list[float] = []
-    failed = 0
-    for process_id, pipe in pipes:
-        with os.fdopen(pipe) as results:
-            found = json.load(results)
-        os.waitpid(process_id, 0)
-        taken += found["taken"]
-        failed += found["failed"]
-    for descriptor in (*warm, go[0]):
-        os.close(descriptor)
-    return {"taken": taken, "failed": failed, "seconds": time.monotonic() - begin}
-
-
-def _fork(seconds: float, warm: int, go: tuple[int, int]) -> tuple[int, int]:
-    read, write = os.pipe()
-    process_id = os.fork()
-    if process_id:
-        os.close(write)
-        return process_id, read
-    try:
-        os.close(go[1])
-        instance = _Instance()
-        for _ in range(WARM_UP_TURNS):
-            instance.turn()
-        os.write(warm, b".")
-        # Nothing is ever written there: this ends when the parent closes it.
-        os.read(go[0], 1)
-        taken = instance.turns(seconds)
-        with os.fdopen(write, "w") as results:
-            json.dump({"taken": taken, "failed": instance.failed}, results)
-    finally:
-        os._exit(0)
-
-
-class _Instance:
-    """One instance, with one person's conversation."""
+class Instance:
+    """One instance with its own connections, user and conversation."""
 
     def __init__(self) -> None:
-        # A loop's file descriptors would be shared with all other instances.
+        # The event loop of the parent shares its file descriptors with all instances.
         asyncio.set_event_loop(asyncio.new_event_loop())
-        self.failed = 0
-        self._person = uuid.uuid4().hex
+        self._user = uuid.uuid4().hex
         self._conversation: int | None = None
+        self.failed = 0
 
-    def turn(self) -> None:
-        body = {"message": MESSAGE, "conversation_id": self._conversation}
-        answer = invoke(chat.handler, http_event("POST", "/chat", body=body, user=self._person))
+    def turn(self) -> float:
+        """Run one turn and return its duration in seconds."""
+        event = chat(self._conversation, self._user)
+        begin = time.monotonic()
+        answer = invoke(app.handler, event)
+        duration = time.monotonic() - begin
         if answer.status == 200:
             self._conversation = answer.body["conversation_id"]
         else:
             self.failed += 1
+        return duration
 
-    def turns(self, seconds: float) -> list[float]:
-        taken = []
+
+def run(instances: int, seconds: float) -> Mapping[str, Any]:
+    """Run turns in all instances at once for some seconds; return their durations and the number that failed."""
+    warming_up = FORK.Semaphore(WARMING_UP_AT_ONCE)
+    all_warm = FORK.Barrier(instances + 1)
+    results = FORK.Queue()
+
+    def live() -> None:
+        instance = Instance()
+        with warming_up:
+            for _ in range(WARM_UP_TURNS):
+                instance.turn()
+        all_warm.wait(LONGEST_WARM_UP_SECONDS)
         end = time.monotonic() + seconds
-        while (begin := time.monotonic()) < end:
-            self.turn()
-            taken.append(time.monotonic() - begin)
-        return taken
+        durations = []
+        while time.monotonic() < end:
+            durations.append(instance.turn())
+        results.put((durations, instance.failed))
 
-
-def _commands() -> Mapping[str, Command]:
-    return {"migrate": migrate_database, "run": run}
+    processes = [FORK.Process(target=live, daemon=True) for _ in range(instances)]
+    for process in processes:
+        process.start()
+    all_warm.wait(LONGEST_WARM_UP_SECONDS)
+    begin = time.monotonic()
+    found = [results.get() for _ in processes]
+    elapsed = time.monotonic() - begin
+    for process in processes:
+        process.join()
+    durations = [duration for listed, _ in found for duration in listed]
+    return {"durations": durations, "failed": sum(failed for _, failed in found), "seconds": elapsed}
 
 
 if __name__ == "__main__":
-    serve(_commands)
+    serve(lambda: {"run": run})

@@ -1,6 +1,6 @@
-"""A model server without a moment's thought, or with a fixed one: it asks for one task, and then says that it is done.
+"""A scripted model server: it asks for one `create_task` call, then gives the final reply.
 
-It speaks as much of the Chat Completions protocol as the SDKs of all subjects need, over kept connections.
+It speaks the part of Chat Completions that the SDKs of all subjects use, over persistent connections.
 """
 
 import asyncio
@@ -19,16 +19,15 @@ HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\
 
 
 class ModelServer:
-    """The server, in a thread with a loop of its own."""
+    """The server, in a thread with its own event loop."""
 
     def __init__(self) -> None:
         self._think_seconds = 0.0
-        self._requests = 0
-        self._bytes = 0
+        self._received_bytes = 0
         self._ids = itertools.count(1)
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        listening = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, HOST, 0), self._loop)
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, daemon=True).start()
+        listening = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, HOST, 0), loop)
         self._port = listening.result().sockets[0].getsockname()[1]
 
     def url(self) -> str:
@@ -36,26 +35,23 @@ class ModelServer:
         return f"http://{HOST}:{self._port}/v1"
 
     def think(self, seconds: float) -> None:
-        """Take this long for each answer from now on."""
+        """Delay each answer from now on."""
         self._think_seconds = seconds
 
-    def received(self) -> dict[str, int]:
-        """Return the requests, and the bytes of their bodies, since the last time."""
-        requests, self._requests = self._requests, 0
-        received, self._bytes = self._bytes, 0
-        return {"requests": requests, "bytes": received}
+    def received_bytes(self) -> int:
+        """Return the size of the request bodies since the last call."""
+        received, self._received_bytes = self._received_bytes, 0
+        return received
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
                 length = next(int(line[15:]) for line in head.split("\r\n") if line.startswith("content-length:"))
-                body = await reader.readexactly(length)
-                self._requests += 1
-                self._bytes += length
-                if self._think_seconds:
-                    await asyncio.sleep(self._think_seconds)
-                answer = json.dumps(self._answer(json.loads(body))).encode()
+                request = json.loads(await reader.readexactly(length))
+                self._received_bytes += length
+                await asyncio.sleep(self._think_seconds)
+                answer = json.dumps(self._answer(request)).encode()
                 writer.write(HEAD.format(len(answer)).encode() + answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -63,15 +59,14 @@ class ModelServer:
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         number = next(self._ids)
+        roles = [message["role"] for message in request["messages"]]
+        # A subject may add an instruction after the tool's result.
+        is_done = "tool" in roles[len(roles) - roles[::-1].index("user") :]
         message: dict[str, Any] = {"role": "assistant", "content": REPLY}
-        is_done = request["messages"][-1]["role"] == "tool"
         if not is_done:
             function = {"name": "create_task", "arguments": json.dumps(ARGUMENTS)}
-            message = {
-                "role": "assistant",
-                "content": None,
-                "tool_calls": [{"id": f"call_{number}", "type": "function", "function": function}],
-            }
+            call = {"id": f"call_{number}", "type": "function", "function": function}
+            message = {"role": "assistant", "content": None, "tool_calls": [call]}
         return {
             "id": f"chatcmpl-{number}",
             "object": "chat.completion",
@@ -84,7 +79,7 @@ class ModelServer:
 
 def _commands() -> Mapping[str, Command]:
     server = ModelServer()
-    return {"url": server.url, "think": server.think, "received": server.received}
+    return {"url": server.url, "think": server.think, "received_bytes": server.received_bytes}
 
 
 if __name__ == "__main__":

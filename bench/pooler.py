@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode before a database, as Neon's pooled connection strings lead through one."""
+"""PgBouncer in transaction mode, as behind Neon's pooled connection strings."""
 
 import os
 import pwd
@@ -16,7 +16,7 @@ from sqlalchemy import URL
 from local.loopback import HOST
 from tests.support.postgres import PASSWORD, ROLE, write_certificate
 
-POOL = 4
+POOL_SIZE = 4
 START_SECONDS = 10
 CONFIGURATION = """
 [databases]
@@ -39,7 +39,7 @@ client_tls_cert_file = {folder}/server.crt
 
 
 def program() -> str | None:
-    """Return PgBouncer's path, or None where it is not installed."""
+    """Return PgBouncer's path, or None if it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
@@ -55,14 +55,14 @@ def pooler(database: URL) -> Iterator[URL]:
         folder, port = Path(name), s.getsockname()[1]
         s.close()
         write_certificate(folder)
-        text = CONFIGURATION.format(host=HOST, server_port=database.port, port=port, folder=folder, pool=POOL)
+        text = CONFIGURATION.format(host=HOST, server_port=database.port, port=port, folder=folder, pool=POOL_SIZE)
         (folder / "pgbouncer.ini").write_text(text)
         (folder / "users").write_text(f'"{ROLE}" "{PASSWORD}"\n')
         with subprocess.Popen(
             [binary, "--quiet", str(folder / "pgbouncer.ini")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # It refuses root, as the server does.
+            # PgBouncer refuses to run as root.
             user=_lend(folder),
         ) as process:
             try:

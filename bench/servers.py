@@ -1,4 +1,4 @@
-"""What the subjects talk to: PostgreSQL 17 with TLS and its statistics of statements, a model, a network."""
+"""Servers that every subject talks to: PostgreSQL with statement statistics, and the scripted model."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -7,9 +7,12 @@ from typing import Any
 import psycopg2
 from sqlalchemy import URL
 
+from bench.checkouts import Checkout
 from bench.worker import Worker, worker
-from tests.support.postgres import ROLE, execute, postgres_database, postgres_server
+from tests.support.postgres import execute, postgres_database, postgres_server
 
+MODEL = "scripted"
+API_KEY = "none"
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
     "shared_buffers": "256MB",
@@ -18,47 +21,40 @@ SETTINGS = {
     "fsync": "on",
     "wal_level": "replica",
     "max_wal_size": "4GB",
-    # An image of a page that is first touched after a checkpoint would be in the one run and not in the other.
+    # Full-page images depend on the time since the last checkpoint, so runs would differ.
     "full_page_writes": "off",
     "checkpoint_timeout": "1h",
     "autovacuum": "off",
 }
-STATEMENTS = """
+COUNTED = """
 SELECT coalesce(sum(calls), 0), coalesce(sum(wal_bytes), 0),
        coalesce(sum(rows) FILTER (WHERE query !~* '^\\s*(insert|update|delete)'), 0),
        coalesce(sum(total_exec_time), 0)
-FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid
-WHERE datname = %s AND userid = %s::regrole
+FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid WHERE datname = %s
 """
 
 
 class Statistics:
-    """What a database was asked to do, as pg_stat_statements counts it: every statement, BEGIN and COMMIT as well."""
+    """Work of a database as `pg_stat_statements` counts it, BEGIN and COMMIT included."""
 
     def __init__(self, server: URL) -> None:
-        superuser = server.set(username="postgres", drivername="postgresql")
-        self._connection = psycopg2.connect(superuser.render_as_string(hide_password=False))
+        self._connection = psycopg2.connect(_text(server.set(username="postgres")))
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
         self._cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Start counting from zero."""
         self._cursor.execute("SELECT pg_stat_statements_reset()")
 
     def counted(self, database: URL) -> dict[str, float]:
-        """Return what the subject's role has done to a database since the reset."""
-        self._cursor.execute(STATEMENTS, (database.database, ROLE))
+        """Return statements, WAL in bytes, rows that queries returned and execution time since the reset."""
+        self._cursor.execute(COUNTED, (database.database,))
         names = ("statements", "wal_bytes", "rows_read", "server_ms")
-        return dict(zip(names, (float(value) for value in self._cursor.fetchone() or ()), strict=True))
-
-    def version(self) -> str:
-        """Return the server's version."""
-        self._cursor.execute("SHOW server_version")
-        return str((self._cursor.fetchone() or ("?",))[0])
+        return dict(zip(names, map(float, self._cursor.fetchone() or ()), strict=True))
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run a statement as superuser."""
+        """Run a statement as superuser and return its rows."""
         self._cursor.execute(statement)
         return self._cursor.fetchall()
 
@@ -69,38 +65,49 @@ class Statistics:
 
 @contextmanager
 def server() -> Iterator[tuple[URL, Statistics]]:
-    """Start PostgreSQL with its data in memory, and everything durable switched on but full-page images."""
+    """Start PostgreSQL with TLS; data in memory, fsync and synchronous commit on."""
     with postgres_server(SETTINGS) as url, closing(Statistics(url)) as statistics:
         yield url, statistics
 
 
 @contextmanager
 def database(server: URL) -> Iterator[URL]:
-    """Make an empty database."""
+    """Create an empty database."""
     with postgres_database(server) as url:
         yield url
 
 
+@contextmanager
+def migrated(server: URL, checkout: Checkout) -> Iterator[URL]:
+    """Create a database with the tables of a checkout."""
+    with database(server) as url:
+        with worker("bench.subjects.taskchat", environment(url), root=checkout.root) as subject:
+            # The subject migrates before it takes its first command.
+            subject.ask("seed", messages=0)
+        yield url
+
+
 def vacuum(database: URL) -> None:
-    """Do now what autovacuum would do at some time during the measurement."""
+    """Vacuum and analyse now, since autovacuum is off."""
     execute(database, "VACUUM (ANALYZE)")
 
 
 @contextmanager
 def model() -> Iterator[tuple[Worker, str]]:
-    """Start the model server; the URL is that of its API."""
+    """Start the scripted model; the string is the base URL of its API."""
     with worker("bench.model") as process:
         yield process, process.ask("url")
 
 
-@contextmanager
-def network(url: URL) -> Iterator[tuple[Worker, URL]]:
-    """Put a proxy before a database; the URL leads through it."""
-    with worker("bench.proxy") as process:
-        yield process, url.set(port=process.ask("listen", port=url.port))
+def environment(database: URL, model_url: str = "") -> Mapping[str, str]:
+    """Return the environment variables of a subject's process."""
+    return {
+        "DATABASE_URL": _text(database),
+        "OPENAI_BASE_URL": model_url,
+        "OPENAI_API_KEY": API_KEY,
+        "OPENAI_MODEL": MODEL,
+    }
 
 
-def environment(database: URL, model_url: str) -> Mapping[str, str]:
-    """Return what a subject's process is told."""
-    text = database.set(drivername="postgresql").render_as_string(hide_password=False)
-    return {"BENCH_DATABASE_URL": text, "BENCH_MODEL_URL": model_url}
+def _text(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)

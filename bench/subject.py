@@ -1,4 +1,4 @@
-"""What is measured: a way to carry a turn that creates one task, in a process of its own."""
+"""A subject: one way to answer a message and create one task, in a process of its own."""
 
 import os
 import time
@@ -11,15 +11,12 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from bench.worker import Command, serve
 
-MODEL = "scripted"
-API_KEY = "none"
-MESSAGE = "Add a task to buy groceries, with high priority"
 TEXT = ("Remember the milk, the bread and the butter. " * 9)[:400]
-"""What a message of the history says."""
+"""Content of each message of the history."""
 INSTRUCTIONS = "You manage the task list of one person. Use the tools, then say what was done."
 WINDOW_MESSAGES = 50
-"""What the subjects that bound their history give the model; the others give it everything."""
-CREATE_TASKS = """
+"""Messages of history that the subjects with a bounded history send to the model."""
+CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS tasks (
     id bigserial PRIMARY KEY, title text NOT NULL, priority text NOT NULL,
     completed boolean NOT NULL DEFAULT false, created_at timestamptz NOT NULL DEFAULT now()
@@ -31,52 +28,32 @@ Conversation: TypeAlias = str | int | None
 
 
 class Subject(ABC):
-    """One way of doing it; it keeps its connections between turns, as a warm function does."""
+    """A subject keeps its connections between turns, as a warm function does."""
 
     @abstractmethod
     def seed(self, messages: int) -> Conversation:
-        """Make a conversation with so many messages; None where the first turn makes it."""
+        """Create a conversation with this many messages; None if the first turn creates it."""
 
     def request(self, conversation: Conversation) -> Any:
-        """Return what `turn` is given: made by somebody else, before the clock runs."""
+        """Return the argument of `turn`; making it is not measured."""
         return conversation
 
     @abstractmethod
     def turn(self, request: Any) -> None:
-        """Answer a message of the conversation, creating one task on the way."""
-
-
-def database_url() -> str:
-    """Return where this process finds its database, as `postgresql://…`."""
-    return os.environ["BENCH_DATABASE_URL"]
-
-
-def model_url() -> str:
-    """Return the base URL of the model server."""
-    return os.environ["BENCH_MODEL_URL"]
-
-
-def function_variables() -> Mapping[str, str]:
-    """Return what Taskchat's functions read from the environment, to be set before one is imported."""
-    return {
-        "DATABASE_URL": database_url(),
-        "OPENAI_BASE_URL": model_url(),
-        "OPENAI_API_KEY": API_KEY,
-        "OPENAI_MODEL": MODEL,
-    }
+        """Answer a message of the conversation and create one task."""
 
 
 class TaskList:
-    """The tool of the peers: one insert over a kept connection of psycopg2."""
+    """The tool of the peers: one insert over a persistent psycopg2 connection."""
 
     def __init__(self) -> None:
         self.connection: Connection = psycopg2.connect(database_url())
         self.connection.autocommit = True
         with self.connection.cursor() as cursor:
-            cursor.execute(CREATE_TASKS)
+            cursor.execute(CREATE_TABLE)
 
     def create(self, title: str, priority: str) -> str:
-        """Create a task and say which."""
+        """Create a task and return the text for the model."""
         with self.connection.cursor() as cursor:
             cursor.execute(INSERT_TASK, (title, priority))
             row = cursor.fetchone()
@@ -84,8 +61,18 @@ class TaskList:
         return f"Created task {row[0]}: {title}"
 
 
+def database_url() -> str:
+    """Return the URL of the subject's database, as `postgresql://…`."""
+    return os.environ["DATABASE_URL"]
+
+
+def model_url() -> str:
+    """Return the base URL of the model server."""
+    return os.environ["OPENAI_BASE_URL"]
+
+
 def run(make_subject: Callable[[], Subject]) -> None:
-    """Serve a subject's turns to the benchmark, each with its duration in milliseconds."""
+    """Serve `seed` and `turn`; a turn's result is its duration in milliseconds."""
 
     def commands() -> Mapping[str, Command]:
         subject = make_subject()

@@ -1,4 +1,4 @@
-"""Table 2: a turn that creates one task, by how much has been said before."""
+"""Table 3: a turn that creates one task, by the number of messages before it."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,125 +8,107 @@ from dataclasses import dataclass
 from sqlalchemy import URL
 
 from bench import servers
-from bench.figures import Section, medians, number, ratio
-from bench.subject import Conversation
-from bench.worker import Worker, WorkerError, worker
+from bench.checkouts import HERE, Checkout
+from bench.figures import medians, number, ratio
+from bench.report import Section
+from bench.subject import WINDOW_MESSAGES, Conversation
+from bench.worker import Worker, worker
 
-OURS = "Taskchat"
-SUBJECTS: Mapping[str, str] = {
-    OURS: "bench.subjects.taskchat",
+PEERS: Mapping[str, str] = {
     "openai-agents, SQLAlchemySession": "bench.subjects.openai_agents",
     "LangGraph, PostgresSaver": "bench.subjects.langgraph",
     "pydantic-ai, DBOS": "bench.subjects.pydantic_ai_dbos",
-    "floor: psycopg2, httpx2": "bench.subjects.floor",
 }
 SIZES = (0, 200, 2_000, 20_000)
-LONGEST_TURN_SECONDS = 60
+BASE_SIZE = 200
+"""Growth is told relative to a conversation of this size."""
 WARM_UP_TURNS = 2
-TIMES_WITHOUT_HISTORY = 4
-"""Such a turn is short, and each of them begins a conversation of its own: so more of them can be had."""
+TURNS_WITHOUT_HISTORY = 4
+"""Turns a run at size 0: they are short, so more of them steady the median."""
 NOTES = [
-    "Milliseconds are those of the subject's own process, around the turn. Statements, rows and WAL are what "
-    "`pg_stat_statements` counted during it, BEGIN and COMMIT included; rows read are those that queries returned. "
-    "The data lies in memory, fsync and synchronous commit are on. With no messages before it, a turn begins a "
-    f"conversation of its own, and there are {TIMES_WITHOUT_HISTORY} times as many runs.",
-    "Taskchat and the floor give the model the last 50 messages (Taskchat: of at most 8,000 tokens, by estimate), and "
-    "so does the table beside DBOS; the other two give it everything.",
+    "Milliseconds are measured in the subject's process, around the turn; the model answers at once. Statements, rows "
+    "and WAL come from `pg_stat_statements` and include BEGIN and COMMIT. Rows read are rows that queries returned. "
+    "Data is in memory; fsync and synchronous commit are on. A turn with no messages before it creates the "
+    "conversation.",
+    f"Taskchat and pydantic-ai send the last {WINDOW_MESSAGES} messages to the model (Taskchat: up to 8,000 "
+    "tokens). openai-agents and LangGraph send all of them.",
 ]
 
 
 @dataclass(frozen=True)
-class Bench:
-    """The running subjects, each with a database of its own, and what they share."""
+class Lane:
+    """A running subject, its database, and its conversation of each size."""
 
-    workers: Mapping[str, Worker]
-    databases: Mapping[str, URL]
-    statistics: servers.Statistics
-    model: Worker
-    networks: Mapping[str, Worker]
+    worker: Worker
+    database: URL
+    conversations: dict[int, Conversation]
+
+    def prepare(self, size: int) -> None:
+        """Create the conversation of this size and warm up."""
+        self.conversations[size] = self.worker.ask("seed", messages=size)
+        servers.vacuum(self.database)
+        for _ in range(WARM_UP_TURNS):
+            self.turn(size)
+
+    def turn(self, size: int) -> float:
+        """Run a turn and return its duration in milliseconds."""
+        if size == 0:
+            self.conversations[size] = self.worker.ask("seed", messages=0)
+        return float(self.worker.ask("turn", conversation=self.conversations[size]))
 
 
 @contextmanager
-def bench(*, through_a_network: bool = False) -> Iterator[Bench]:
-    """Start everything; with a network, each subject reaches its database through a proxy."""
+def subject(name: str, checkouts: Sequence[Checkout], environment: Mapping[str, str]) -> Iterator[Worker]:
+    """Start the subject of this name: a checkout or a peer."""
+    roots = {checkout.name: checkout.root for checkout in checkouts}
+    module = PEERS.get(name, "bench.subjects.taskchat")
+    with worker(module, environment, root=roots.get(name, HERE.root)) as process:
+        yield process
+
+
+def names(checkouts: Sequence[Checkout]) -> list[str]:
+    """Return the names of all subjects in the order of the tables."""
+    return [*(checkout.name for checkout in checkouts), *PEERS]
+
+
+def measure(runs: int, checkouts: Sequence[Checkout]) -> Section:
+    """Measure every subject at every size; each run takes sizes, and subjects within a size, in random order."""
     with ExitStack() as stack:
         server, statistics = stack.enter_context(servers.server())
         model, model_url = stack.enter_context(servers.model())
-        workers, databases, networks = {}, {}, {}
-        for name, module in SUBJECTS.items():
-            databases[name] = url = stack.enter_context(servers.database(server))
-            if through_a_network:
-                networks[name], url = stack.enter_context(servers.network(url))
-            workers[name] = stack.enter_context(worker(module, servers.environment(url, model_url)))
-        yield Bench(workers, databases, statistics, model, networks)
+        lanes: dict[str, Lane] = {}
+        for name in names(checkouts):
+            database = stack.enter_context(servers.database(server))
+            environment = servers.environment(database, model_url)
+            lanes[name] = Lane(stack.enter_context(subject(name, checkouts, environment)), database, {})
+            for size in SIZES:
+                lanes[name].prepare(size)
+        results: dict[tuple[int, str], list[dict[str, float]]] = {(size, name): [] for size in SIZES for name in lanes}
+        shuffled = random.Random(0)  # noqa: S311
+        for _ in range(runs):
+            for size in shuffled.sample(SIZES, len(SIZES)):
+                for _ in range(1 if size else TURNS_WITHOUT_HISTORY):
+                    for name in shuffled.sample(list(lanes), len(lanes)):
+                        statistics.reset()
+                        model.ask("received_bytes")
+                        figures = {"ms": lanes[name].turn(size), **statistics.counted(lanes[name].database)}
+                        results[size, name].append({**figures, "model_bytes": model.ask("received_bytes")})
+    return _section({key: medians(found) for key, found in results.items()})
 
 
-def measure(runs: int) -> Sequence[Section]:
-    """Measure every subject at every size."""
-    with bench() as running:
-        return [_section(size, _measure_size(running, size, runs)) for size in SIZES]
-
-
-def turn(running: Bench, name: str, conversation: Conversation) -> dict[str, float]:
-    """Have one turn done, and return what it took."""
-    running.model.ask("received")
-    running.statistics.reset()
-    milliseconds = running.workers[name].ask("turn", within_seconds=LONGEST_TURN_SECONDS, conversation=conversation)
-    counted = running.statistics.counted(running.databases[name])
-    return {"ms": milliseconds, "model_bytes": running.model.ask("received")["bytes"], **counted}
-
-
-def _measure_size(running: Bench, size: int, runs: int) -> Mapping[str, Mapping[str, float] | str]:
-    results: dict[str, list[dict[str, float]]] = {}
-    conversations: dict[str, Conversation] = {}
-    failures: dict[str, str] = {}
-    for name, process in running.workers.items():
-        try:
-            conversations[name] = process.ask("seed", messages=size)
-            servers.vacuum(running.databases[name])
-            for _ in range(WARM_UP_TURNS):
-                turn(running, name, conversations[name])
-            results[name] = []
-        except WorkerError as error:
-            failures[name] = str(error).splitlines()[0]
-    order = list(results.items())
-    for number_of_run in range(runs if size else runs * TIMES_WITHOUT_HISTORY):
-        # What ran right before can be felt: so each follows upon each other one.
-        random.Random(number_of_run).shuffle(order)  # noqa: S311
-        for name, found in order:
-            if size == 0:
-                conversations[name] = running.workers[name].ask("seed", messages=0)
-            found.append(turn(running, name, conversations[name]))
-    return {name: medians(found) for name, found in results.items()} | failures
-
-
-def _section(size: int, results: Mapping[str, Mapping[str, float] | str]) -> Section:
-    section = Section(
-        f"2. A turn with {size:,} messages before it",
-        [
-            "subject",
-            "ms",
-            "Taskchat over it",
-            "statements",
-            "ms in the server",
-            "rows read",
-            "WAL KB",
-            "KB to the model",
-        ],
-        notes=NOTES if size == SIZES[-1] else [],
-    )
-    ours = results[OURS]
-    assert not isinstance(ours, str), ours
-    for name in SUBJECTS:
-        found = results[name]
-        if isinstance(found, str):
-            section.rows.append([name, f"did not finish: {found}", *["-"] * 6])
-            continue
+def _section(results: Mapping[tuple[int, str], Mapping[str, float]]) -> Section:
+    counted = ["statements", "ms in the server", "rows read", "WAL KB", "KB to the model"]
+    growth = f"over {BASE_SIZE} messages"
+    head = ["messages before", "subject", "ms", "Taskchat over it", growth, *counted]
+    section = Section("3. A turn", head, notes=NOTES)
+    for (size, name), found in results.items():
         section.rows.append(
             [
+                f"{size:,}",
                 name,
                 number(found["ms"]),
-                ratio(ours["ms"], found["ms"]),
+                ratio(results[size, HERE.name]["ms"], found["ms"]),
+                ratio(found["ms"], results[BASE_SIZE, name]["ms"]),
                 f"{found['statements']:.0f}",
                 number(found["server_ms"]),
                 f"{found['rows_read']:,.0f}",

@@ -1,4 +1,4 @@
-"""Processes that do what lines of JSON say: each subject, the model and the proxy run in one of their own."""
+"""Worker processes that take commands as lines of JSON; each subject and the model run in one of their own."""
 
 import json
 import os
@@ -17,22 +17,21 @@ Command = Callable[..., Any]
 
 
 class WorkerError(Exception):
-    """Raised when a worker could not do what it was told, with the last lines of its log."""
+    """Raised when a command failed; the message ends with the last lines of the worker's log."""
 
 
 class Worker:
-    """A running process."""
+    """A running worker."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self.process_id = process.pid
         self._process = process
         self._log = log
 
     def ask(self, command: str, *, within_seconds: float = 600, **arguments: Any) -> Any:
-        """Have a command done and return its answer.
+        """Run a command in the worker and return its result.
 
         Raises:
-            WorkerError: it failed, took too long, or the process is gone.
+            WorkerError: the command failed or took too long, or the process ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -50,14 +49,15 @@ class Worker:
 
 @contextmanager
 def worker(
-    module: str, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+    module: str, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = (), root: Path = ROOT
 ) -> Iterator[Worker]:
-    """Run `python -m module` until the end of the block."""
+    """Run `python -m module` in a checkout until the end of the block."""
     with tempfile.NamedTemporaryFile(prefix="taskchat-bench-", suffix=".log") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            cwd=root,
+            # The environment has the working tree's package installed; that of the checkout goes first.
+            env={**os.environ, **(environment or {}), "PYTHONPATH": str(root / "layers" / "taskchat")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -71,7 +71,7 @@ def worker(
 
 
 def serve(make_commands: Callable[[], Mapping[str, Command]]) -> None:
-    """Do what standard input asks for until it ends; what libraries print, from now on, goes to the log."""
+    """Serve commands from standard input until it ends; anything else that is printed goes to the log."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     commands = make_commands()
@@ -79,7 +79,7 @@ def serve(make_commands: Callable[[], Mapping[str, Command]]) -> None:
         command, arguments = json.loads(line)
         try:
             answer = {"result": commands[command](**arguments)}
-        # The one outermost layer of the process: whatever it is, the other side is told, and decides.
+        # The outermost layer of the process: the caller gets the error.
         except Exception as error:  # noqa: BLE001
             answer = {"error": f"{type(error).__name__}: {error}"[:2_000]}
         answers.write(json.dumps(answer) + "\n")

@@ -8,25 +8,15 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.postgres import PostgresSaver
 
-from bench.subject import (
-    API_KEY,
-    INSTRUCTIONS,
-    MESSAGE,
-    MODEL,
-    TEXT,
-    Conversation,
-    Subject,
-    TaskList,
-    database_url,
-    model_url,
-    run,
-)
+from bench.events import MESSAGE
+from bench.servers import API_KEY, MODEL
+from bench.subject import INSTRUCTIONS, TEXT, Conversation, Subject, TaskList, database_url, model_url, run
 
 os.environ["LANGSMITH_TRACING"] = "false"
 
 
 class LangGraph(Subject):
-    """One agent over one saver; a thread for each conversation."""
+    """One agent and one saver, with a thread for each conversation."""
 
     def __init__(self) -> None:
         tasks = TaskList()
@@ -51,10 +41,8 @@ class LangGraph(Subject):
             self._agent.update_state({"configurable": {"thread_id": thread}}, {"messages": history})
         return thread
 
-    def turn(self, conversation: Conversation) -> None:
-        answer = self._agent.invoke(
-            {"messages": [HumanMessage(MESSAGE)]}, {"configurable": {"thread_id": conversation}}
-        )
+    def turn(self, request: Conversation) -> None:
+        answer = self._agent.invoke({"messages": [HumanMessage(MESSAGE)]}, {"configurable": {"thread_id": request}})
         assert answer["messages"][-1].content
 
 

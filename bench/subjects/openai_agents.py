@@ -1,4 +1,4 @@
-"""openai-agents with its `SQLAlchemySession`, as its documentation shows it: the whole history, every turn."""
+"""openai-agents with its `SQLAlchemySession`, as its documentation shows it: each turn reads the whole history."""
 
 import asyncio
 import os
@@ -8,23 +8,13 @@ from agents.extensions.memory import SQLAlchemySession
 from openai import AsyncOpenAI
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bench.subject import (
-    API_KEY,
-    INSTRUCTIONS,
-    MESSAGE,
-    MODEL,
-    TEXT,
-    Conversation,
-    Subject,
-    TaskList,
-    database_url,
-    model_url,
-    run,
-)
+from bench.events import MESSAGE
+from bench.servers import API_KEY, MODEL
+from bench.subject import INSTRUCTIONS, TEXT, Conversation, Subject, TaskList, database_url, model_url, run
 
 
 class OpenAIAgents(Subject):
-    """One agent, one engine; a session for each conversation."""
+    """One agent and one engine, with a session for each conversation."""
 
     def __init__(self) -> None:
         set_tracing_disabled(True)
@@ -49,13 +39,13 @@ class OpenAIAgents(Subject):
         roles = ("user", "assistant")
         items = [{"role": roles[number % 2], "content": TEXT} for number in range(messages)]
         self._loop.run_until_complete(session.add_items(items))
-        # Its own check of the tables is no part of a turn.
+        # The session checks its tables at the first use, which is not part of a turn.
         self._loop.run_until_complete(session.get_items(1))
         self._sessions[name] = session
         return name
 
-    def turn(self, conversation: Conversation) -> None:
-        session = self._sessions[str(conversation)]
+    def turn(self, request: Conversation) -> None:
+        session = self._sessions[str(request)]
         result = self._loop.run_until_complete(Runner.run(self._agent, MESSAGE, session=session))
         assert result.final_output
 

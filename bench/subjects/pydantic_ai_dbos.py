@@ -1,4 +1,4 @@
-"""pydantic-ai on DBOS, the peer whose runs are durable: the tool is a step, the last messages are kept in a table."""
+"""pydantic-ai on DBOS, a peer with durable runs: the tool is a step, and a table holds the messages."""
 
 import asyncio
 import os
@@ -9,11 +9,10 @@ from pydantic_ai.durable_exec.dbos import DBOSDurability
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
+from bench.events import MESSAGE
+from bench.servers import API_KEY, MODEL
 from bench.subject import (
-    API_KEY,
     INSTRUCTIONS,
-    MESSAGE,
-    MODEL,
     TEXT,
     WINDOW_MESSAGES,
     Conversation,
@@ -39,7 +38,7 @@ APPEND = "INSERT INTO chat_messages (conversation_id, message) SELECT %s, value 
 
 
 class PydanticAI(Subject):
-    """An agent with DBOS's durability, run in a workflow; it reads its history before and appends to it after."""
+    """An agent in a DBOS workflow; the history is read before the workflow and appended to after it."""
 
     def __init__(self) -> None:
         config: DBOSConfig = {
@@ -84,12 +83,12 @@ class PydanticAI(Subject):
         self._cursor.execute(SEED, (self._conversations, *said, messages))
         return self._conversations
 
-    def turn(self, conversation: Conversation) -> None:
-        self._cursor.execute("SELECT message::text FROM (" + HISTORY + ") AS history", (conversation, WINDOW_MESSAGES))
+    def turn(self, request: Conversation) -> None:
+        self._cursor.execute("SELECT message::text FROM (" + HISTORY + ") AS history", (request, WINDOW_MESSAGES))
         newest_first = [row[0] for row in self._cursor.fetchall()]
         history = f"[{','.join(reversed(newest_first))}]"
         said = self._loop.run_until_complete(self._workflow(history))
-        self._cursor.execute(APPEND, (conversation, said))
+        self._cursor.execute(APPEND, (request, said))
 
 
 if __name__ == "__main__":

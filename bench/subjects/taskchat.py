@@ -1,22 +1,18 @@
-"""This project, through the handler that Lambda calls."""
+"""Taskchat, through the handler that Lambda calls."""
 
-import os
-import uuid
+import json
 from contextlib import closing
 from typing import Any
 
 import psycopg2
 
-from bench.subject import MESSAGE, TEXT, Conversation, Subject, database_url, function_variables, run
-
-os.environ |= function_variables()
-
-from functions.chat import app as chat
+from bench.events import chat
+from bench.subject import TEXT, Conversation, Subject, database_url, run
+from functions.chat import app
 from functions.migrate import app as migrate
-from taskchat import principal
-from tests.support.lambda_events import LambdaContext, http_event
+from tests.support.lambda_events import LambdaContext
 
-SEED = """
+APPEND = """
 INSERT INTO messages (conversation_id, role, content, created_at)
 SELECT %s, CASE number %% 2 WHEN 1 THEN 'user' ELSE 'assistant' END, %s, now() - (%s - number) * interval '1 second'
 FROM generate_series(1, %s) AS number
@@ -24,7 +20,7 @@ FROM generate_series(1, %s) AS number
 
 
 class Taskchat(Subject):
-    """The deployed code; the function of migrations makes its tables."""
+    """The deployed code, over the tables that its own migrations make."""
 
     def __init__(self) -> None:
         context: Any = LambdaContext(function_name="migrate")
@@ -33,25 +29,24 @@ class Taskchat(Subject):
     def seed(self, messages: int) -> Conversation:
         if messages == 0:
             return None
-        user = principal.from_event(http_event("POST", "/chat"))
+        conversation_id = int(self._answer(chat())["conversation_id"])
         with closing(psycopg2.connect(database_url())) as connection, connection, connection.cursor() as cursor:
-            person = (str(user.user_id), user.subject)
-            cursor.execute("INSERT INTO users (id, subject) VALUES (%s, %s) ON CONFLICT DO NOTHING", person)
-            cursor.execute("INSERT INTO conversations (user_id) VALUES (%s) RETURNING id", person[:1])
-            row = cursor.fetchone()
-            assert row is not None
-            cursor.execute(SEED, (row[0], TEXT, messages, messages))
-        return int(row[0])
+            cursor.execute(APPEND, (conversation_id, TEXT, messages, messages))
+        return conversation_id
 
     def request(self, conversation: Conversation) -> dict[str, Any]:
-        """Return the event, which API Gateway makes."""
-        body = {"message": MESSAGE, "conversation_id": conversation}
-        return http_event("POST", "/chat", body=body, headers={"idempotency-key": str(uuid.uuid4())})
+        return chat(None if conversation is None else int(conversation))
 
     def turn(self, request: dict[str, Any]) -> None:
-        answer = chat.handler(request, LambdaContext())
-        assert answer["statusCode"] == 200, answer
-        assert answer["body"].count('"tool":"create_task"') == 1
+        [call] = self._answer(request)["tool_calls"]
+        assert call["tool"] == "create_task", call
+
+    @staticmethod
+    def _answer(event: dict[str, Any]) -> dict[str, Any]:
+        response = app.handler(event, LambdaContext())
+        assert response["statusCode"] == 200, response
+        body: dict[str, Any] = json.loads(response["body"])
+        return body
 
 
 if __name__ == "__main__":
