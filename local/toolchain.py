@@ -212,7 +212,8 @@ def _candidates(version: str) -> Iterator[str]:
     yield from _matches(Path(os.environ.get("XDG_DATA_HOME") or f"{home}/.local/share"), f"uv/python/*/bin/{name}")
     yield sys.executable
     try:
-        yield run_uv("-qq", "python", "find", "--managed-python", "--no-python-downloads", version, capture=True).strip()
+        found = run_uv("-qq", "python", "find", "--managed-python", "--no-python-downloads", version, capture=True)
+        yield found.strip()
     except subprocess.CalledProcessError:
         return
 
