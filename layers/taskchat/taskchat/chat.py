@@ -96,10 +96,12 @@ class Chat:
             turn = turns.begin(connection, turn_request, token, budget.lease_seconds())
             if isinstance(turn, turns.FinishedTurn):
                 return turn
+            if request.conversation_id is None:
+                return _Started(turn.lease, turn.steps, history=[])
             history = conversations.load_window(
                 connection,
                 request.principal.user_id,
-                turn.lease.conversation_id,
+                request.conversation_id,
                 messages=self.history_messages,
                 tokens=self.history_tokens,
                 before_turn=turn.lease.turn_id,

@@ -30,11 +30,14 @@ def test_a_turn_with_one_tool_takes_twelve_round_trips(post_chat: Post, scripted
     ]
 
 
-def test_a_turn_without_tools_takes_six_round_trips(post_chat: Post, scripted_model: ScriptedModel) -> None:
+def test_a_turn_without_tools_takes_eight_round_trips(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("Hello."), says("Hello again."))
     post_chat({"message": "connect"})
 
     with recorded(database().engine()) as statements:
         post_chat({"message": "hello"})
 
-    assert first_words(statements) == ["BEGIN", "WITH", "COMMIT"] * 2
+    assert first_words(statements) == [
+        *("BEGIN", "INSERT", "INSERT", "WITH", "COMMIT"),
+        *("BEGIN", "WITH", "COMMIT"),
+    ]
