@@ -1,10 +1,10 @@
-"""Text that every database takes."""
+"""Text that every database can store."""
 
 import re
 from typing import Any
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""Postgres refuses NUL in text and JSONB; a surrogate without its partner has no UTF-8 form at all."""
+"""PostgreSQL refuses NUL in text and JSONB. A lone surrogate has no UTF-8 form."""
 
 
 def storable(text: str) -> str:
@@ -13,12 +13,12 @@ def storable(text: str) -> str:
 
 
 def is_storable(text: str) -> bool:
-    """Whether a database can hold `text` as it is."""
+    """Tell whether a database can hold `text` unchanged."""
     return _UNSTORABLE.search(text) is None
 
 
 def storable_json(value: Any) -> Any:
-    """Return a copy of a JSON value, every string and key in it storable."""
+    """Return a copy of a JSON value with every string and key storable."""
     match value:
         case str():
             return storable(value)

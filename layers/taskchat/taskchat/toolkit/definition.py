@@ -111,7 +111,9 @@ def tools_of(*modules: ModuleType) -> Mapping[str, Tool]:
 
 def _input_model(function: Callable[..., ToolOutput], hints: Mapping[str, Any]) -> type[ToolInput]:
     """Return a Pydantic model with one field for each parameter after the context."""
-    _context, *parameters = inspect.signature(function).parameters.values()
+    context, *parameters = inspect.signature(function).parameters.values()
+    if hints.get(context.name) is not ToolContext:
+        raise TypeError(f"the first argument of {function.__name__} must be a ToolContext")
     fields: dict[str, Any] = {}
     for parameter in parameters:
         if parameter.name not in hints:
