@@ -35,7 +35,7 @@ TABLES: Mapping[str, Table] = {
     ),
     "tasks": Table(
         required=("id", "user_id", "title", "priority", "completed", "created_at", "updated_at"),
-        optional=("description", "due_at", "completed_at"),
+        optional=("description", "search_text", "due_at", "completed_at"),
         references={"user_id": "users"},
         defaults={"priority": "normal", "completed": "", "created_at": "", "updated_at": ""},
     ),

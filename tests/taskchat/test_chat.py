@@ -1,4 +1,4 @@
-"""Several invocations at once, and one that wakes up late; `test_chat_killed.py` has those that die."""
+"""Concurrent and late invocations, and what a turn leaves behind; `test_chat_killed.py` has those that are killed."""
 
 import threading
 from collections import Counter
@@ -12,7 +12,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from taskchat.chat import Chat, ChatReply, ChatRequest
+from taskchat.chat import LEASE_MARGIN_SECONDS, RESERVED_SECONDS, Chat, ChatReply, ChatRequest
 from taskchat.database import Database
 from taskchat.errors import (
     ConversationBusyError,
@@ -21,7 +21,7 @@ from taskchat.errors import (
     TurnInProgressError,
     TurnSupersededError,
 )
-from taskchat.models import Message, Role, Task, Turn, TurnStatus
+from taskchat.models import Message, Role, Task, Turn, TurnStatus, utc_now
 from tests.support.leases import let_every_lease_run_out
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
@@ -265,3 +265,41 @@ def test_a_refused_reply_is_a_defect_not_a_lost_lease(
 
     assert read(database, col(Turn.status)) == [TurnStatus.FAILED]
     assert read(database, col(Task.title)) == []
+
+
+def test_a_lease_covers_each_model_call(chat: Chat, database_url: str, scripted_model: ScriptedModel) -> None:
+    other_database = Database(lambda: database_url)
+    left_seconds: list[float] = []
+
+    def look(_request: ReceivedRequest) -> Answer:
+        now = select(utc_now()), select(col(Turn.lease_expires_at))
+        begun, expires_at = (
+            other_database.transaction(lambda connection, each=each: connection.execute(each).scalar_one())  # type: ignore[misc]
+            for each in now
+        )
+        left_seconds.append((expires_at - begun).total_seconds())
+        return MILK if len(left_seconds) == 1 else says("Added.")
+
+    scripted_model.script(look, look)
+    chat.answer(request_of(), plenty)
+    other_database.dispose()
+    longest_seconds = chat.model_timeout_seconds + RESERVED_SECONDS + LEASE_MARGIN_SECONDS
+    assert [longest_seconds - 1 < left <= longest_seconds for left in left_seconds] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("answer", "end", "reason"),
+    [
+        (status(401), TurnStatus.FAILED, "The model's provider refused"),
+        (status(429), TurnStatus.INTERRUPTED, "The model's provider asks to slow down"),
+    ],
+)
+def test_a_turn_that_fails_records_its_reason(
+    chat: Chat, database: Database, scripted_model: ScriptedModel, answer: Answer, end: TurnStatus, reason: str
+) -> None:
+    scripted_model.script(answer)
+    with pytest.raises(TaskchatError):
+        chat.answer(request_of(), plenty)
+    [error] = read(database, col(Turn.error))
+    assert read(database, col(Turn.status)) == [end]
+    assert error.startswith(reason)

@@ -1,6 +1,7 @@
 """Text that every database can store."""
 
 import re
+import unicodedata
 from typing import Any
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -15,6 +16,14 @@ def storable(text: str) -> str:
 def is_storable(text: str) -> bool:
     """Tell whether a database can hold `text` unchanged."""
     return _UNSTORABLE.search(text) is None
+
+
+def searchable(text: str) -> str:
+    """Return `text` so that two spellings of the same words are equal: in any case, composed or decomposed.
+
+    This is caseless matching by Unicode 17, section 3.13, definition D146, which no locale changes.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def storable_json(value: Any) -> Any:

@@ -80,6 +80,7 @@ class Task(SQLModel, table=True):
     user_id: uuid.UUID = user_reference()
     title: str = Field(sa_column=Column(String(TITLE_CHARACTERS), nullable=False))
     description: str | None = Field(default=None, sa_column=Column(Text))
+    search_text: str | None = Field(default=None, sa_column=Column(Text))
     priority: Priority = Field(
         default=Priority.NORMAL,
         sa_column=Column(

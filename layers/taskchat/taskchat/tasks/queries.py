@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from taskchat.errors import NotFoundError
 from taskchat.models import TASKS, Priority, utc_now
+from taskchat.text import searchable
 
 DEFAULT_LIMIT = 50
 _COLUMNS = (
@@ -23,6 +24,10 @@ _COLUMNS = (
     TASKS.c.completed_at,
     TASKS.c.created_at,
     TASKS.c.updated_at,
+)
+# A row that the release before wrote has no search text.
+_searched = sa.func.coalesce(
+    TASKS.c.search_text, sa.func.lower(TASKS.c.title + "\n" + sa.func.coalesce(TASKS.c.description, ""))
 )
 
 
@@ -78,7 +83,14 @@ def create(
     """Add a pending task; `due_at` is aware."""
     statement = (
         sa.insert(TASKS)
-        .values(user_id=user_id, title=title, description=description, priority=priority, due_at=due_at)
+        .values(
+            user_id=user_id,
+            title=title,
+            description=description,
+            search_text=_search_text(title, description),
+            priority=priority,
+            due_at=due_at,
+        )
         .returning(*_COLUMNS)
     )
     return TaskRecord(*connection.execute(statement).one())
@@ -96,8 +108,8 @@ def find(
 ) -> TaskPage:
     """List the tasks that match: pending first, soonest due first, tasks without a date last.
 
-    `due_before` is exclusive and leaves out tasks without a date. `text` is searched in titles and descriptions in any
-    case; `%` and `_` in it are ordinary characters.
+    `due_before` is exclusive and leaves out tasks without a date. `text` is searched in titles and descriptions, in any
+    case and any Unicode form; `%` and `_` in it are ordinary characters.
     """
     conditions: list[sa.ColumnElement[bool]] = [TASKS.c.user_id == user_id]
     if status is not StatusFilter.ALL:
@@ -107,8 +119,7 @@ def find(
     if due_before is not None:
         conditions.append(TASKS.c.due_at < due_before)
     if text is not None:
-        columns = (TASKS.c.title, TASKS.c.description)
-        conditions.append(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
+        conditions.append(_searched.contains(searchable(text), autoescape=True))
     rows = connection.execute(
         sa.select(*_COLUMNS)
         .where(*conditions)
@@ -136,8 +147,10 @@ def update(connection: Connection, user_id: uuid.UUID, task_id: int, changes: Ta
     """
     if not changes:
         return get(connection, user_id, task_id)
-    task = _first(connection, _change(_is(user_id, task_id), changes))
-    return _found(task, task_id)
+    current = _found(_first(connection, sa.select(*_COLUMNS).where(_is(user_id, task_id)).with_for_update()), task_id)
+    title, description = changes.get("title", current.title), changes.get("description", current.description)
+    values = {**changes, "search_text": _search_text(title, description)}
+    return _found(_first(connection, _change(_is(user_id, task_id), values)), task_id)
 
 
 def complete(connection: Connection, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
@@ -170,6 +183,10 @@ def delete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskReco
     """
     task = _first(connection, sa.delete(TASKS).where(_is(user_id, task_id)).returning(*_COLUMNS))
     return _found(task, task_id)
+
+
+def _search_text(title: str, description: str | None) -> str:
+    return searchable(f"{title}\n{description or ''}")
 
 
 def _is(user_id: uuid.UUID, task_id: int) -> sa.ColumnElement[bool]:
