@@ -56,6 +56,7 @@ TABLES: Mapping[str, Table] = {
         indexes={
             "ix_messages_conversation_id": ("conversation_id",),
             "idx_messages_conversation_created": ("conversation_id", "created_at"),
+            "ix_messages_conversation_id_id": ("conversation_id", "id"),
         },
         references={"conversation_id": "conversations", "turn_id": "turns"},
         defaults={"created_at": ""},

@@ -204,6 +204,14 @@ def test_a_cursor_only_fits_its_own_list(connection: Connection, converse: Conve
             use()
 
 
+def test_messages_keep_their_order_if_a_clock_is_set_back(connection: Connection, converse: Converse, say: Say) -> None:
+    known = converse()
+    ids = [say(known, str(number), after_microseconds=-number) for number in range(5)]
+    newest = conversations.messages_page(connection, ANN, known, limit=2)
+    older = conversations.messages_page(connection, ANN, known, limit=9, cursor=newest.next_cursor)
+    assert [message.id for message in (*older.items, *newest.items)] == ids
+
+
 PAGES: dict[str, tuple[Callable[..., Any], dict[str, str], dict[str, str]]] = {
     "conversations": (
         lambda connection, _, cursor: conversations.list_page(connection, ANN, limit=2, cursor=cursor),
@@ -216,10 +224,11 @@ PAGES: dict[str, tuple[Callable[..., Any], dict[str, str], dict[str, str]]] = {
     "messages": (
         lambda connection, known, cursor: conversations.messages_page(connection, ANN, known, limit=2, cursor=cursor),
         {
-            "postgresql": "Index Scan Backward using idx_messages_conversation_created",
-            "sqlite": "USING INDEX idx_messages_conversation_created (conversation_id=?",
+            "postgresql": "Index Scan Backward using ix_messages_conversation_id_id",
+            "sqlite": "USING INDEX ix_messages_conversation_id_id (conversation_id>?",
         },
-        {"postgresql": "created_at <= ", "sqlite": " AND created_at<?"},
+        # SQLite compares only the first column by the index.
+        {"postgresql": "ROW(conversation_id, id) < ROW("},
     ),
 }
 
@@ -252,5 +261,6 @@ def test_a_page_walks_its_index_from_the_cursor(
     from_the_end, from_the_cursor = plans
     assert index[dialect] in from_the_end
     assert index[dialect] in from_the_cursor
-    assert position[dialect] not in from_the_end
-    assert position[dialect] in from_the_cursor
+    if dialect in position:
+        assert position[dialect] not in from_the_end
+        assert position[dialect] in from_the_cursor

@@ -60,11 +60,11 @@ READS: dict[str, tuple[Callable[[Connection], Any], str]] = {
     ),
     "the newest messages": (
         lambda connection: conversations.messages_page(connection, USER, 2, limit=50),
-        "idx_messages_conversation_created",
+        "ix_messages_conversation_id_id",
     ),
     "older messages": (
         lambda connection: conversations.messages_page(connection, USER, 2, limit=50, cursor=message_cursor()),
-        "idx_messages_conversation_created",
+        "ix_messages_conversation_id_id",
     ),
     "the window of a turn": (
         lambda connection: conversations.load_window(

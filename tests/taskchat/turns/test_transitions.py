@@ -207,6 +207,20 @@ def test_a_newer_turn_supersedes_an_interrupted_one(database: Database) -> None:
         begin(database, turn_request())
 
 
+@pytest.mark.parametrize("end", ["running", "finished"])
+def test_a_clock_set_back_changes_no_order(database: Database, end: str) -> None:
+    first = started(database)
+    interrupt(database, first)
+    second = started(database, turn_request("second", first.conversation_id))
+    if end == "finished":
+        finish(database, second)
+    change_turn(database, second.turn_id, created_at=datetime.now(UTC) - timedelta(minutes=5))
+    with pytest.raises(TurnSupersededError):
+        begin(database, turn_request())
+    interrupt(database, second)
+    assert isinstance(begin(database, turn_request("second", first.conversation_id)), StartedTurn | FinishedTurn)
+
+
 def test_an_overtaken_invocation_writes_nothing(database: Database) -> None:
     late = started(database)
     let_the_lease_expire(database, late)

@@ -108,14 +108,16 @@ def messages_page(
         InvalidRequestError: the cursor does not belong to this conversation.
     """
     scope = f"messages of {conversation_id}"
-    order = (MESSAGES.c.created_at, MESSAGES.c.id)
-    # Compare with the id itself, not with a subquery, so that PostgreSQL's statistics of that id apply.
+    # Ids grow in the order of writing, whatever a clock does. As in `list_page`, a range keeps PostgreSQL in the index.
+    conversation, order = MESSAGES.c.conversation_id, (MESSAGES.c.conversation_id, MESSAGES.c.id)
     statement = sa.select(*_MESSAGE_COLUMNS).where(
-        MESSAGES.c.conversation_id == conversation_id, sa.exists().where(is_own(user_id, conversation_id))
+        conversation >= conversation_id, sa.exists().where(is_own(user_id, conversation_id))
     )
-    if cursor is not None:
+    if cursor is None:
+        statement = statement.where(conversation <= conversation_id)
+    else:
         position = decode(cursor, scope)
-        statement = statement.where(sa.tuple_(*order) < sa.tuple_(position.moment, position.id))
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(conversation_id, position.id))
     rows = connection.execute(_newest(statement, order, limit)).all()
     if not rows:
         get(connection, user_id, conversation_id)

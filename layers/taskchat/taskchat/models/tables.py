@@ -156,6 +156,7 @@ class Message(SQLModel, table=True):
     __table_args__ = (
         Index("ix_messages_conversation_id", "conversation_id"),
         Index("idx_messages_conversation_created", "conversation_id", "created_at"),
+        Index("ix_messages_conversation_id_id", "conversation_id", "id"),
         Index("ix_messages_turn_id", "turn_id"),
         _IDS_ARE_NEVER_REUSED,
     )

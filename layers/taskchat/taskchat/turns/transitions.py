@@ -10,7 +10,7 @@ An invocation that works on a turn holds its lease, which is a random token with
 Every write names the token and replaces it. A write whose COMMIT was already applied, and a write by an invocation
 that another one has overtaken, therefore match no row.
 
-Locks are taken in the order turn, conversation.
+Messages are ordered by their ids, which grow in the order of writing. Locks are taken in the order turn, conversation.
 """
 
 import math
@@ -184,7 +184,6 @@ def _find_by_key(connection: Connection, request: TurnRequest) -> Row[Any] | Non
         TURNS.c.attempt,
         TURNS.c.lease_token,
         TURNS.c.lease_expires_at,
-        TURNS.c.created_at,
         utc_now().label("now"),
     )
     statement = select(*columns).where(
@@ -230,11 +229,11 @@ def _has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
     """
     conversation = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id == turn.conversation_id).with_for_update()
     connection.execute(conversation).one_or_none()
-    newer = select(TURNS.c.id).where(
-        TURNS.c.conversation_id == turn.conversation_id,
-        # SQLite's clock counts milliseconds. Of two turns in the same one, neither may continue.
-        TURNS.c.created_at >= turn.created_at,
-        TURNS.c.id != turn.id,
+    own_message_id = select(func.min(MESSAGES.c.id)).where(MESSAGES.c.turn_id == turn.id).scalar_subquery()
+    newer = select(MESSAGES.c.id).where(
+        MESSAGES.c.conversation_id == turn.conversation_id,
+        MESSAGES.c.role == Role.USER,
+        MESSAGES.c.id > own_message_id,
     )
     return connection.execute(newer.limit(1)).one_or_none() is not None
 
