@@ -1,7 +1,7 @@
 """The database: one kept connection, and `Database.transaction`, the only way to it."""
 
-from taskchat.database.engine import driver_url
-from taskchat.database.postgres import CONNECT_TIMEOUT_SECONDS
+from taskchat.database.deadlines import CONNECT_TIMEOUT_SECONDS
+from taskchat.database.engine import conceal_passwords, driver_url
 from taskchat.database.transactions import Database, database
 
-__all__ = ["CONNECT_TIMEOUT_SECONDS", "Database", "database", "driver_url"]
+__all__ = ["CONNECT_TIMEOUT_SECONDS", "Database", "conceal_passwords", "database", "driver_url"]

@@ -1,17 +1,17 @@
-"""Which engine a URL asks for: one connection, kept."""
+"""The engine that a URL asks for; it keeps one connection."""
 
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from taskchat.database import postgres, sqlite
-from taskchat.database.postgres import Deadlines
 from taskchat.settings import SettingsError
 
 
 def driver_url(url: str) -> URL:
-    """Return SQLAlchemy's URL for what Neon hands out: `postgres://` and `postgresql://` mean psycopg2 here.
+    """Return SQLAlchemy's URL for one that Neon hands out: `postgres://` and `postgresql://` mean psycopg2 here.
 
     Query parameters, such as `sslmode` and `channel_binding`, stay.
 
@@ -31,15 +31,23 @@ def driver_url(url: str) -> URL:
     return parsed
 
 
-def create(url: URL, deadlines: Deadlines) -> Engine:
+def conceal_passwords(text: str, url: URL) -> str:
+    """Return `text` with every password of `url` replaced, in any spelling that a URL gives it."""
+    for password in (url.password, *url.normalized_query.get("password", ())):
+        for spelling in (password, quote(password, safe=""), quote_plus(password)) if password else ():
+            text = text.replace(spelling, "***")
+    return text
+
+
+def create(url: URL, *, statement_seconds: float) -> Engine:
     """Return an engine that keeps one connection; it connects when it is first used."""
-    # hide_parameters: what people write must not get into a log by way of an error.
+    # hide_parameters: people's text must not reach a log through an error.
     shared: dict[str, Any] = {
         "hide_parameters": True,
         "pool_size": 1,
         "max_overflow": 0,
-        "pool_timeout": deadlines.statement_seconds,
+        "pool_timeout": statement_seconds,
     }
     if url.get_backend_name() == "sqlite":
         return sqlite.create(url, **shared)
-    return postgres.create(url, deadlines, **shared)
+    return postgres.create(url, statement_seconds=statement_seconds, **shared)

@@ -2,36 +2,32 @@
 
 import select
 import time
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 
-CONNECT_TIMEOUT_SECONDS = 10
-"""A sleeping Neon takes up to several seconds to wake."""
-_DATA_EXCEPTION_CLASS = "22"
-"""The class of SQLSTATEs (PostgreSQL, appendix A) whose messages quote the value at fault."""
+from taskchat.database import deadlines
+from taskchat.database.deadlines import CONNECT_TIMEOUT_SECONDS
+
+_QUOTING_STATES = ("22", "42601")
+"""Beginnings of SQLSTATEs (PostgreSQL, appendix A) whose messages quote a value: data exceptions, syntax errors."""
 
 
-@dataclass
-class Deadlines:
-    """How long to wait for a server's answer before its connection is given up."""
+def create(url: URL, *, statement_seconds: float, **options: Any) -> Engine:
+    """Return an engine whose waits end at the current deadline, and whose errors show no value of a statement.
 
-    statement_seconds: float
-    connect_seconds: float = CONNECT_TIMEOUT_SECONDS
-
-
-def create(url: URL, deadlines: Deadlines, **options: Any) -> Engine:
-    """Return an engine whose connections keep the deadlines, and whose errors show no value of a statement."""
+    The server cancels a statement after `statement_seconds`, or sooner where the current deadline says so.
+    """
     extensions.set_wait_callback(_wait)
     engine = create_engine(
         url,
         connect_args={
+            "connection_factory": _Connection,
+            # A role, a database or PGCLIENTENCODING may have set another one.
+            "client_encoding": "UTF8",
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "connection_factory": partial(_Connection, deadlines=deadlines),
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,
@@ -39,14 +35,39 @@ def create(url: URL, deadlines: Deadlines, **options: Any) -> Engine:
         use_native_hstore=False,
         **options,
     )
-    event.listen(engine, "begin", _begin)
+
+    def begin(connection: Connection) -> None:
+        deadline = deadlines.current()
+        _begin(connection, statement_seconds if deadline is None else deadline.server_seconds())
+
+    event.listen(engine, "begin", begin)
     event.listen(engine, "handle_error", _redact)
     return engine
 
 
-def _begin(connection: Connection) -> None:
-    """Open a transaction, in one message. Settings for this transaction alone belong into it too."""
-    connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
+def _begin(connection: Connection, seconds: float) -> None:
+    """Open a transaction in one message. Settings that end with the transaction are part of that message.
+
+    The time limits hold on the server, so that it also ends the work of a function that was killed or frozen, and
+    that it works through a pooler, which a request to cancel from here might not.
+    """
+    limit = f"{round(seconds * 1000)}"
+    connection.exec_driver_sql(
+        "BEGIN ISOLATION LEVEL READ COMMITTED"
+        f"; SET LOCAL statement_timeout = {limit}"
+        f"; SET LOCAL idle_in_transaction_session_timeout = {limit}"
+    )
+
+
+def end_read_only_session(connection: Connection) -> None:
+    """End the server's session if it is read-only.
+
+    A session keeps the `default_transaction_read_only` of its start. A pooler would hand it out again, after the
+    database has become writable. Such a session is closed before it answers, which raises DBAPIError.
+    """
+    connection.exec_driver_sql(
+        "SELECT pg_terminate_backend(pg_backend_pid()) WHERE current_setting('transaction_read_only') = 'on'"
+    )
 
 
 def _redact(context: ExceptionContext) -> None:
@@ -54,8 +75,7 @@ def _redact(context: ExceptionContext) -> None:
     error, wrapper = context.original_exception, context.sqlalchemy_exception
     if not isinstance(error, psycopg2.Error) or error.pgcode is None:
         return
-    quotes_value = error.pgcode.startswith(_DATA_EXCEPTION_CLASS)
-    message = type(error).__name__ if quotes_value else error.diag.message_primary
+    message = type(error).__name__ if error.pgcode.startswith(_QUOTING_STATES) else error.diag.message_primary
     error.args = (f"{message} (SQLSTATE {error.pgcode})",)
     if wrapper is not None:
         wrapper.args = error.args
@@ -67,13 +87,18 @@ class _Connection(extensions.connection):
     In that mode the driver's `commit` and `rollback` send nothing, which is why they are replaced.
     """
 
-    def __init__(self, dsn: str, *, deadlines: Deadlines) -> None:
-        self.deadlines = deadlines
-        super().__init__(dsn)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.autocommit = True
 
     def commit(self) -> None:
-        """Commit, if a transaction is open."""
+        """Commit, if a transaction is open.
+
+        Raises:
+            psycopg2.InternalError: a statement failed before, so that PostgreSQL would roll back without an error.
+        """
+        if self.get_transaction_status() == extensions.TRANSACTION_STATUS_INERROR:
+            raise psycopg2.InternalError("a statement of this transaction failed, so it cannot be committed")
         self._end("COMMIT")
 
     def rollback(self) -> None:
@@ -86,14 +111,8 @@ class _Connection(extensions.connection):
 
 
 def _wait(connection: Any) -> None:
-    # Psycopg2 calls this for every connection of the process while a statement runs.
-    deadlines: Deadlines | None = getattr(connection, "deadlines", None)
-    is_new = connection.status == extensions.STATUS_SETUP
-    seconds: float | None
-    if deadlines is None:
-        seconds = CONNECT_TIMEOUT_SECONDS if is_new else None
-    else:
-        seconds = deadlines.connect_seconds if is_new else deadlines.statement_seconds
+    """Wait for the server. Psycopg2 calls this for every connection of the process, while a statement runs."""
+    seconds = _longest_wait_seconds(is_new=connection.status == extensions.STATUS_SETUP)
     end = None if seconds is None else time.monotonic() + seconds
     while (state := connection.poll()) != extensions.POLL_OK:
         readable = [connection] if state == extensions.POLL_READ else []
@@ -101,3 +120,10 @@ def _wait(connection: Any) -> None:
         left = None if end is None else max(0.0, end - time.monotonic())
         if not any(select.select(readable, writable, [], left)):
             raise psycopg2.OperationalError("the server did not answer before the deadline")
+
+
+def _longest_wait_seconds(*, is_new: bool) -> float | None:
+    deadline = deadlines.current()
+    if deadline is None:
+        return CONNECT_TIMEOUT_SECONDS if is_new else None
+    return deadline.connect_seconds() if is_new else deadline.answer_seconds()

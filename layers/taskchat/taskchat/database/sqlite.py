@@ -1,14 +1,16 @@
-"""SQLite, as a laptop and the tests use it."""
+"""SQLite, for laptops and tests."""
 
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from taskchat.database import deadlines
+
 BUSY_TIMEOUT_SECONDS = 5
 
 
 def create(url: URL, **options: Any) -> Engine:
-    """Return an engine that waits for other writers, and that alone decides where a transaction begins."""
+    """Return an engine that waits for other writers, and that alone opens transactions."""
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **options)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
@@ -16,11 +18,11 @@ def create(url: URL, **options: Any) -> Engine:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    # The driver would begin transactions of its own, late and never for a savepoint.
+    # The driver's own transactions begin late, and never for a savepoint.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
-    # SQLite's own knows the letters of ASCII alone.
+    # SQLite's own `lower` changes ASCII letters alone.
     connection.create_function("lower", 1, _lower, deterministic=True)
 
 
@@ -29,4 +31,9 @@ def _lower(text: str | None) -> str | None:
 
 
 def _begin(connection: Connection) -> None:
+    deadline = deadlines.current()
+    if deadline is not None:
+        seconds = min(BUSY_TIMEOUT_SECONDS, deadline.seconds_left())
+        driver_connection: Any = connection.connection.driver_connection
+        driver_connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,25 +1,35 @@
-"""`Database.transaction`, and what it does about a connection that is lost."""
+"""`Database.transaction`: work in one transaction, repeated while the database is in trouble that passes."""
 
-from collections.abc import Callable
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from taskchat.database import engine
-from taskchat.database.postgres import Deadlines
-from taskchat.errors import DatabaseUnavailableError
+from taskchat.database import deadlines, engine, postgres
+from taskchat.database.deadlines import Deadline
+from taskchat.database.failures import Failure, Response, Trouble, sqlstate, trouble_of
+from taskchat.errors import DatabaseUnavailableError, DatabaseUnusableError
 from taskchat.settings import settings
 
 Result = TypeVar("Result")
 
+PATIENCE_SECONDS = 10.0
+"""How long a transaction may take whose caller gives no limit."""
+SHORTEST_TRY_SECONDS = 0.2
+"""With less time left, nothing is begun."""
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 1.0
 RETRY_AFTER_SECONDS = 2
-TRIES = 2
-_SQLITE_LOCKED = (5, 6)
-"""SQLITE_BUSY and SQLITE_LOCKED (sqlite.org/rescode.html), in the low byte of a result code."""
-_PRIMARY_CODE = 0xFF
+_READ_ONLY = "25006"
+_NO_TIME = Trouble(Response.GIVE_UP, "There is no time left to ask the database.")
+_logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=1)
@@ -29,21 +39,24 @@ def database() -> "Database":
 
 
 class Database:
-    """A database and how to reach it.
+    """A database, and the one connection to it that is kept.
 
-    `url` is asked again for each new engine, so that a rotated secret is taken up. `deadline_seconds` bounds
-    every single statement: behind a pooler a dead server would otherwise hang a request until it is killed.
+    `url` is called for each new engine, so that a rotated secret is taken up. `deadline_seconds` bounds every
+    statement: behind a pooler a dead server would otherwise hang a request until it is killed.
     """
 
     def __init__(self, url: Callable[[], str], *, deadline_seconds: float = 8.0) -> None:
         self._url = url
-        self._deadlines = Deadlines(statement_seconds=deadline_seconds)
+        self._statement_seconds = deadline_seconds
         self._engine: Engine | None = None
 
     def engine(self) -> Engine:
         """Return the engine, made at the first call; it connects when it is first used."""
         if self._engine is None:
-            self._engine = engine.create(engine.driver_url(self._url()), self._deadlines)
+            self._engine = engine.create(
+                engine.driver_url(self._url()),
+                statement_seconds=self._statement_seconds,
+            )
         return self._engine
 
     def dispose(self) -> None:
@@ -53,60 +66,80 @@ class Database:
             self._engine = None
 
     def connect(self, within_seconds: float) -> None:
-        """Open the kept connection before it is needed; where that fails, the next transaction tries again.
+        """Open the kept connection before it is needed, in one try.
 
         Raises:
-            DatabaseUnavailableError: there was none within that time.
+            DatabaseUnavailableError: that did not succeed in time; the next transaction tries again.
+            DatabaseUnusableError: an operator has to change something first.
         """
-        kept, self._deadlines.connect_seconds = self._deadlines.connect_seconds, within_seconds
-        try:
-            self._attempt(lambda _connection: None)
-        except (DBAPIError, PoolTimeoutError) as error:
-            if not _is_passing(error):
-                raise
-            self.dispose()
-            raise _unavailable() from error
-        finally:
-            self._deadlines.connect_seconds = kept
+        self._run(lambda _connection: None, within_seconds, pauses=(0.0,))
 
     def transaction(
-        self, work: Callable[[Connection], Result], *, before_each_try: Callable[[], None] = lambda: None
+        self, work: Callable[[Connection], Result], *, seconds_left: Callable[[], float] | None = None
     ) -> Result:
-        """Run `work` in one transaction, commit, and return what it returned.
+        """Run `work` in one transaction, commit, and return its result.
 
-        A try may have to connect first; where there is no time for that, `before_each_try` may raise.
-
-        Where the connection was lost, or a lock was, `work` runs once more on a new one: so it must be safe to
-        run again after a commit whose answer never arrived. That replaces a ping before every transaction.
+        If the connection, a lock or the server is lost, `work` runs again, after growing pauses, until `seconds_left`
+        is used up. So `work` must be safe to repeat, also after a commit whose answer was lost. No wait outlasts
+        `seconds_left`, so the caller subtracts the time that it needs afterwards. Without it, the limit is
+        `PATIENCE_SECONDS`. The server cancels a statement that exceeds its deadline, and that is not repeated.
 
         Raises:
-            DatabaseUnavailableError: the second try failed as well.
+            DatabaseUnavailableError: the database did not do it in time.
+            DatabaseUnusableError: an operator has to change something first.
+            sqlalchemy.exc.DBAPIError: a statement or its data is at fault.
         """
-        failure: Exception | None = None
-        for _ in range(TRIES):
-            before_each_try()
+        return self._run(work, PATIENCE_SECONDS if seconds_left is None else seconds_left(), _pauses())
+
+    def _run(self, work: Callable[[Connection], Result], seconds: float, pauses: Iterable[float]) -> Result:
+        deadline = Deadline(time.monotonic() + seconds, self._statement_seconds)
+        failure: Failure | None = None
+        trouble, may_have_committed = _NO_TIME, False
+        for tries, pause in enumerate(pauses, start=1):
+            time.sleep(min(pause, deadline.seconds_left()))
+            if deadline.seconds_left() < SHORTEST_TRY_SECONDS:
+                break
+            is_committing = False
             try:
-                return self._attempt(work)
+                with deadlines.keeping(deadline), self.engine().begin() as connection:
+                    result = work(connection)
+                    is_committing = True
             except (DBAPIError, PoolTimeoutError) as error:
-                if not _is_passing(error):
+                failure, trouble = error, trouble_of(error)
+                if trouble.response is Response.RAISE:
                     raise
-                self.dispose()
-                failure = error
-        raise _unavailable() from failure
+            else:
+                return result
+            self._log(tries, failure)
+            if trouble.response is Response.REPORT:
+                raise DatabaseUnusableError(trouble.cause) from failure
+            if trouble.response in (Response.RECONNECT, Response.RECONNECT_ONCE):
+                may_have_committed |= is_committing
+                self._drop_connection(failure, deadline)
+            if trouble.response is Response.GIVE_UP or (trouble.response is Response.RECONNECT_ONCE and tries > 1):
+                break
+        cause = f"{trouble.cause} The change may have been made." if may_have_committed else trouble.cause
+        raise DatabaseUnavailableError(cause, retry_after_seconds=RETRY_AFTER_SECONDS) from failure
 
-    def _attempt(self, work: Callable[[Connection], Result]) -> Result:
-        with self.engine().begin() as connection:
-            return work(connection)
+    def _drop_connection(self, failure: Failure, deadline: Deadline) -> None:
+        if sqlstate(failure) == _READ_ONLY:
+            with suppress(DBAPIError), deadlines.keeping(deadline), self.engine().begin() as connection:
+                postgres.end_read_only_session(connection)
+        self.dispose()
+
+    def _log(self, tries: int, failure: Failure) -> None:
+        """Log the first line of what the server or the driver says. Values are redacted from it already."""
+        text = str(getattr(failure, "orig", failure)).partition("\n")[0]
+        if self._engine is not None:
+            text = engine.conceal_passwords(text, self._engine.url)
+        _logger.warning("database failure in try %d: %s", tries, text)
 
 
-def _unavailable() -> DatabaseUnavailableError:
-    return DatabaseUnavailableError("The database does not answer right now.", retry_after_seconds=RETRY_AFTER_SECONDS)
-
-
-def _is_passing(error: DBAPIError | PoolTimeoutError) -> bool:
-    """Whether the same work may succeed a moment later: the connection or a lock was lost, not an argument."""
-    if isinstance(error, PoolTimeoutError):
-        return True
-    if (code := getattr(error.orig, "sqlite_errorcode", None)) is not None:
-        return code & _PRIMARY_CODE in _SQLITE_LOCKED
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+def _pauses() -> Iterator[float]:
+    """Yield the seconds before each try, without end. A connection that died unnoticed is replaced without a pause."""
+    yield from (0.0, 0.0)
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        # Spread, so that instances that failed together do not come back together.
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
