@@ -11,6 +11,16 @@ from pydantic import BaseModel, Field
 from taskchat.agent.chat_completions import ChatCompletionsModel, Provider
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import database
+from taskchat.errors import (
+    ConversationBusyError,
+    IdempotencyKeyReusedError,
+    ModelFailedError,
+    ModelRateLimitedError,
+    NotFoundError,
+    TurnInProgressError,
+    TurnInterruptedError,
+    TurnSupersededError,
+)
 from taskchat.http import (
     IDEMPOTENCY_KEY_HEADER,
     Body,
@@ -21,6 +31,7 @@ from taskchat.http import (
     create_app,
     lambda_handler,
 )
+from taskchat.http.openapi import COMMON_ERRORS, IDEMPOTENCY_HEADERS, IDEMPOTENCY_KEY_PARAMETER, TOKEN, problems
 from taskchat.settings import settings
 from taskchat.snapshot import around_snapshot
 
@@ -69,7 +80,24 @@ def chat() -> Chat:
 
 
 # A coroutine may block here: an instance serves one invocation at a time, and a thread would only cost time.
-@app.post("/chat")
+@app.post(
+    "/chat",
+    responses={
+        200: {"headers": IDEMPOTENCY_HEADERS},
+        **problems(
+            *COMMON_ERRORS,
+            NotFoundError,
+            IdempotencyKeyReusedError,
+            ConversationBusyError,
+            TurnInProgressError,
+            TurnSupersededError,
+            TurnInterruptedError,
+            ModelRateLimitedError,
+            ModelFailedError,
+        ),
+    },
+    openapi_extra={**TOKEN, "parameters": [IDEMPOTENCY_KEY_PARAMETER]},
+)
 async def post_chat(
     *,
     body: ChatBody,

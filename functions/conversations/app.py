@@ -14,11 +14,16 @@ from pydantic_core import PydanticCustomError
 from taskchat import conversations
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
 from taskchat.database import database
+from taskchat.errors import NotFoundError
 from taskchat.http import Body, Id, PrincipalDep, Text, create_app, lambda_handler
+from taskchat.http.openapi import COMMON_ERRORS, TOKEN, problems
 from taskchat.models import TITLE_CHARACTERS, Role
 from taskchat.snapshot import around_snapshot
 
 app = create_app()
+
+ON_ALL = problems(*COMMON_ERRORS)
+ON_ONE = problems(*COMMON_ERRORS, NotFoundError)
 
 
 def _decimal(text: str) -> int:
@@ -90,7 +95,7 @@ class MessagePage(BaseModel):
 
 
 # Coroutines may block here: an instance serves one invocation at a time, and a thread would only cost time.
-@app.get("/conversations", response_model=ConversationPage)
+@app.get("/conversations", response_model=ConversationPage, responses=ON_ALL, openapi_extra=TOKEN)
 async def get_conversations(
     *, query: Annotated[ConversationsQuery, Query()], principal: PrincipalDep
 ) -> Page[ConversationRecord]:
@@ -102,19 +107,19 @@ async def get_conversations(
     )
 
 
-@app.delete("/conversations", status_code=204)
+@app.delete("/conversations", status_code=204, responses=ON_ALL, openapi_extra=TOKEN)
 async def delete_conversations(*, principal: PrincipalDep) -> None:
     """Delete all conversations and their messages."""
     database().transaction(lambda connection: conversations.delete_all(connection, principal.user_id))
 
 
-@app.get("/conversations/{id}", response_model=ConversationItem)
+@app.get("/conversations/{id}", response_model=ConversationItem, responses=ON_ONE, openapi_extra=TOKEN)
 async def get_conversation(*, conversation_id: ConversationId, principal: PrincipalDep) -> ConversationRecord:
     """Return one conversation."""
     return database().transaction(lambda connection: conversations.get(connection, principal.user_id, conversation_id))
 
 
-@app.get("/conversations/{id}/messages", response_model=MessagePage)
+@app.get("/conversations/{id}/messages", response_model=MessagePage, responses=ON_ONE, openapi_extra=TOKEN)
 async def get_messages(
     *, conversation_id: ConversationId, query: Annotated[MessagesQuery, Query()], principal: PrincipalDep
 ) -> Page[MessageRecord]:
@@ -126,7 +131,7 @@ async def get_messages(
     )
 
 
-@app.patch("/conversations/{id}", response_model=ConversationItem)
+@app.patch("/conversations/{id}", response_model=ConversationItem, responses=ON_ONE, openapi_extra=TOKEN)
 async def patch_conversation(
     *, conversation_id: ConversationId, body: RenameBody, principal: PrincipalDep
 ) -> ConversationRecord:
@@ -136,7 +141,7 @@ async def patch_conversation(
     )
 
 
-@app.delete("/conversations/{id}", status_code=204)
+@app.delete("/conversations/{id}", status_code=204, responses=ON_ONE, openapi_extra=TOKEN)
 async def delete_conversation(*, conversation_id: ConversationId, principal: PrincipalDep) -> None:
     """Delete a conversation and its messages."""
     database().transaction(lambda connection: conversations.delete(connection, principal.user_id, conversation_id))

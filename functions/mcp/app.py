@@ -13,8 +13,9 @@ from functions.mcp.tools import shown_tools
 from functions.mcp.transport import Exchange
 from taskchat import principal
 from taskchat.database import database
-from taskchat.errors import NotFoundError, UnauthenticatedError
+from taskchat.errors import InternalError, NotFoundError, TooLargeError, UnauthenticatedError
 from taskchat.http import SecondsLeftDep, create_app, lambda_handler
+from taskchat.http.openapi import TOKEN, problems
 from taskchat.settings import settings
 from taskchat.snapshot import around_snapshot
 
@@ -23,8 +24,25 @@ METADATA_PATH = "/.well-known/oauth-protected-resource"
 
 app = create_app()
 
+PROTOCOL_ERROR = {
+    "description": "JSON-RPC error: an invalid message, or a host or a web page that is not allowed",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+ON_METADATA = problems(NotFoundError, InternalError)
 
-@app.post(PATH)
+
+@app.post(
+    PATH,
+    responses={
+        202: {"description": "Notification accepted"},
+        **dict.fromkeys((400, 403, 421), PROTOCOL_ERROR),
+        **problems(UnauthenticatedError, TooLargeError, InternalError),
+    },
+    openapi_extra={
+        **TOKEN,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    },
+)
 async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Response:
     """Answer one JSON-RPC message. Nothing is kept for the next one."""
     event = request.scope["aws.event"]
@@ -41,8 +59,8 @@ async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Respons
 
 
 # A client that knows only the server's URL tries both, the one with the path first (RFC 9728, section 3.1).
-@app.get(METADATA_PATH)
-@app.get(METADATA_PATH + PATH)
+@app.get(METADATA_PATH, responses=ON_METADATA)
+@app.get(METADATA_PATH + PATH, responses=ON_METADATA, operation_id="get_metadata_of_mcp")
 async def get_metadata(*, request: Request) -> dict[str, Any]:
     """Name the issuer whose tokens are accepted (RFC 9728)."""
     issuer = settings().jwt_issuer

@@ -29,6 +29,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         # Lambda traces by itself, and Powertools logs.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
