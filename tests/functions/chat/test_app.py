@@ -44,9 +44,7 @@ def test_a_message_is_answered_with_what_was_done(post_chat: Post, scripted_mode
     assert (count(Task), count(Message)) == (1, 3)
 
 
-def test_the_model_is_told_who_it_is_what_time_it_is_and_what_was_said(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_the_model_gets_instructions_the_time_and_the_history(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(calls(("list_tasks", {})), says("None yet."), says("Still none."))
     conversation_id = post_chat({"message": "My tasks?"}).body["conversation_id"]
     post_chat({"message": " And now? ", "conversation_id": conversation_id, "timezone": "Asia/Tokyo"})
@@ -70,9 +68,7 @@ def test_the_same_key_replays_the_answer_without_the_model(post_chat: Post, scri
     assert count(Task) == 1
 
 
-def test_a_key_is_made_where_none_was_sent_and_returned_with_a_failure_too(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_a_key_is_made_up_and_a_failure_returns_it(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(hangs_up(), hangs_up(), says("Hello."))
     failure = post_chat(BUY_GROCERIES)
     assert_problem(failure, 502, "model-failed")
@@ -88,19 +84,19 @@ def test_the_same_key_with_another_body_is_refused(post_chat: Post, scripted_mod
     assert_problem(post_chat({"message": "Bye"}, headers={"Idempotency-Key": "k"}), 422, "idempotency-key-reused")
 
 
-def test_a_new_conversation_takes_its_title_from_the_message(post_chat: Post, scripted_model: ScriptedModel) -> None:
+def test_a_new_conversation_is_titled_by_its_first_message(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("Hello."))
     post_chat({"message": f"  Plan\n the {'long ' * 100}weekend"})
     (title,) = database().transaction(lambda connection: connection.execute(select(col(Conversation.title))).one())
     assert title == f"Plan the {'long ' * 100}"[:200]
 
 
-def test_whoever_is_not_signed_in_is_turned_away(post_chat: Post) -> None:
+def test_a_request_without_a_token_is_refused(post_chat: Post) -> None:
     assert_problem(post_chat(BUY_GROCERIES, user=None), 401, "unauthenticated")
     assert count(Turn) == 0
 
 
-def test_a_conversation_of_somebody_else_does_not_exist(post_chat: Post, scripted_model: ScriptedModel) -> None:
+def test_a_foreign_conversation_is_reported_as_missing(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("Hello."))
     conversation_id = post_chat(BUY_GROCERIES, user="ann").body["conversation_id"]
     for unknown in (conversation_id, 10**12):
@@ -147,7 +143,7 @@ def test_a_conversation_of_somebody_else_does_not_exist(post_chat: Post, scripte
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_what_does_not_fit_is_named_and_nothing_is_written(
+def test_an_invalid_field_is_named_and_nothing_is_written(
     post_chat: Post, scripted_model: ScriptedModel, body: object, field: str
 ) -> None:
     answer = post_chat(body)
@@ -157,9 +153,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
     assert scripted_model.requests == []
 
 
-def test_a_message_of_8000_characters_and_a_zone_of_any_form_are_fine(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_a_message_may_have_8000_characters(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("Long."))
     message = "\N{GRINNING FACE}" * 8_000
     answer = post_chat({"message": f" {message} ", "timezone": "America/Argentina/Buenos_Aires"})
@@ -182,13 +176,13 @@ def test_a_body_of_a_megabyte_is_too_large(post_chat: Post) -> None:
     assert_problem(post_chat({"message": "x" * 1_000_000}), 413, "too-large")
 
 
-def test_a_body_that_is_not_utf_8_is_not_valid(chat_handler: Callable[..., Any]) -> None:
+def test_a_body_that_is_not_utf_8_is_refused(chat_handler: Callable[..., Any]) -> None:
     event = http_event("POST", "/chat", body="/w==") | {"isBase64Encoded": True}
     assert_problem(invoke(chat_handler, event), 422, "invalid-request")
 
 
 @pytest.mark.parametrize("key", ["", " \t", "x" * 256, "with space", "t\tab", "\N{SNOWMAN}", "a\x00"])
-def test_an_idempotency_key_of_another_form_is_refused(post_chat: Post, key: str) -> None:
+def test_an_invalid_idempotency_key_is_refused(post_chat: Post, key: str) -> None:
     answer = post_chat(BUY_GROCERIES, headers={"Idempotency-Key": key})
     assert_problem(answer, 422, "invalid-request")
     assert answer.body["fields"][0]["field"] == "header.Idempotency-Key"
@@ -196,7 +190,7 @@ def test_an_idempotency_key_of_another_form_is_refused(post_chat: Post, key: str
 
 
 @pytest.mark.parametrize("key", ["x", "!" * 255, "~#{}", " blanks-around\t"])
-def test_an_idempotency_key_of_visible_characters_is_taken(
+def test_an_idempotency_key_of_visible_ascii_is_accepted(
     post_chat: Post, scripted_model: ScriptedModel, key: str
 ) -> None:
     scripted_model.script(says("Hello."))

@@ -87,13 +87,13 @@ def test_conversations_are_listed_newest_first_in_pages(ask: Ask, seeded: list[i
     assert (newest["title"], newest["updated_at"]) == ("talk 4", "2026-03-31T12:00:00.123461Z")
 
 
-def test_one_conversation_is_the_item_of_the_list(ask: Ask, seeded: list[int]) -> None:
+def test_one_conversation_equals_its_item_in_the_list(ask: Ask, seeded: list[int]) -> None:
     answer = ask("GET", f"/conversations/{seeded[-1]}")
     assert answer.status == 200
     assert answer.body == ask("GET", "/conversations").body["items"][0]
 
 
-def test_messages_are_listed_newest_page_first_and_oldest_first_inside(ask: Ask, seeded: list[int]) -> None:
+def test_messages_come_newest_page_first_oldest_first_inside(ask: Ask, seeded: list[int]) -> None:
     path = f"/conversations/{seeded[-1]}/messages"
     first = ask("GET", path, query={"limit": 2})
     second = ask("GET", path, query={"limit": 2, "cursor": first.body["next_cursor"]})
@@ -115,7 +115,7 @@ def test_a_person_without_conversations_sees_an_empty_list(ask: Ask) -> None:
     assert ask("DELETE", "/conversations", user="nobody yet").status == 204
 
 
-def test_the_limits_are_20_and_50_where_none_is_given(ask: Ask, seeded: list[int]) -> None:
+def test_the_default_limits_are_20_and_50(ask: Ask, seeded: list[int]) -> None:
     def fill(connection: Any) -> None:
         connection.execute(insert(Conversation), [{"user_id": user_of("ann")} for _ in range(50)])
         rows = [{"conversation_id": seeded[0], "role": Role.USER, "content": "x"} for _ in range(60)]
@@ -127,14 +127,14 @@ def test_the_limits_are_20_and_50_where_none_is_given(ask: Ask, seeded: list[int
     assert len(ask("GET", "/conversations", query={"limit": 100}).body["items"]) == 55
 
 
-def test_a_conversation_is_renamed_with_what_stands_around_the_title_trimmed(ask: Ask, seeded: list[int]) -> None:
+def test_a_new_title_is_trimmed(ask: Ask, seeded: list[int]) -> None:
     path = f"/conversations/{seeded[0]}"
     answer = ask("PATCH", path, body={"title": f"  {'ü' * 200}\n"})
     assert (answer.status, answer.body["title"]) == (200, "ü" * 200)
     assert ask("GET", path).body == answer.body
 
 
-def test_a_deleted_conversation_is_gone_and_its_messages_too(ask: Ask, seeded: list[int]) -> None:
+def test_a_deleted_conversation_is_gone_with_its_messages(ask: Ask, seeded: list[int]) -> None:
     path = f"/conversations/{seeded[-1]}"
     answer = ask("DELETE", path)
     assert (answer.status, answer.body) == (204, None)
@@ -144,7 +144,7 @@ def test_a_deleted_conversation_is_gone_and_its_messages_too(ask: Ask, seeded: l
 
 
 @pytest.mark.usefixtures("seeded")
-def test_all_conversations_are_deleted_and_only_ones_own(ask: Ask) -> None:
+def test_only_ones_own_conversations_are_deleted(ask: Ask) -> None:
     assert ask("DELETE", "/conversations", user="bob").status == 204
     assert count(Conversation) == 5
     answer = ask("DELETE", "/conversations")
@@ -162,7 +162,7 @@ on_one = pytest.mark.parametrize(("method", "path", "body"), ON_ONE, ids=[f"{eac
 
 
 @on_one
-def test_the_conversation_of_another_is_indistinguishable_from_none(
+def test_a_foreign_conversation_answers_like_a_missing_one(
     ask: Ask, seeded: list[int], method: str, path: str, body: object
 ) -> None:
     known = seeded[-1]
@@ -185,7 +185,7 @@ def test_a_path_prefix_changes_nothing(ask: Ask, seeded: list[int]) -> None:
 @pytest.mark.parametrize(
     "id_", ["0", "-1", "+1", "01", "1.0", "1e0", "1_0", "one", " 1", "٣", str(2**63), "9" * 5000, "NaN", "null"]
 )
-def test_an_id_that_is_none_is_refused(ask: Ask, method: str, path: str, body: object, id_: str) -> None:
+def test_an_invalid_id_is_refused(ask: Ask, method: str, path: str, body: object, id_: str) -> None:
     assert_problem(ask(method, path.format(id_), body=body), 422, "invalid-request", ["path.id"])
 
 
@@ -199,13 +199,13 @@ def test_an_id_that_is_none_is_refused(ask: Ask, method: str, path: str, body: o
         ({"offset": "7"}, "query.offset"),
     ],
 )
-def test_a_query_that_makes_no_sense_is_refused(ask: Ask, path: str, query: dict[str, str], field: str) -> None:
+def test_an_invalid_query_is_refused(ask: Ask, path: str, query: dict[str, str], field: str) -> None:
     answer = ask("GET", path, query=query, headers={"content-type": ""})
     assert_problem(answer, 422, "invalid-request", [field])
     assert "JSON" not in answer.body["detail"]
 
 
-def test_a_cursor_is_refused_edited_or_in_another_list(ask: Ask, seeded: list[int]) -> None:
+def test_an_edited_or_foreign_cursor_is_refused(ask: Ask, seeded: list[int]) -> None:
     cursor = ask("GET", "/conversations", query={"limit": 1}).body["next_cursor"]
     edited = ("B" if cursor[0] == "A" else "A") + cursor[1:]
     messages = f"/conversations/{seeded[-1]}/messages"
@@ -230,7 +230,7 @@ def test_a_cursor_is_refused_edited_or_in_another_list(ask: Ask, seeded: list[in
         ('"title"', ["body"]),
     ],
 )
-def test_a_title_that_is_none_is_refused_and_nothing_changes(
+def test_an_invalid_title_is_refused_and_nothing_changes(
     ask: Ask, seeded: list[int], body: object, fields: list[str]
 ) -> None:
     path = f"/conversations/{seeded[0]}"
@@ -246,7 +246,7 @@ def test_a_title_that_is_none_is_refused_and_nothing_changes(
         ("DELETE", "/conversations"),
     ],
 )
-def test_whoever_is_not_signed_in_gets_nothing(ask: Ask, method: str, path: str) -> None:
+def test_a_request_without_a_token_is_refused(ask: Ask, method: str, path: str) -> None:
     body = {"title": "x"} if method == "PATCH" else None
     assert_problem(ask(method, path, body=body, user=None), 401, "unauthenticated")
 
@@ -261,5 +261,5 @@ def test_whoever_is_not_signed_in_gets_nothing(ask: Ask, method: str, path: str)
         ("GET", "/conversations/1/messages/1", 404, "not-found"),
     ],
 )
-def test_other_methods_and_routes_are_problems_too(ask: Ask, method: str, path: str, status: int, code: str) -> None:
+def test_an_unknown_method_or_route_is_a_problem(ask: Ask, method: str, path: str, status: int, code: str) -> None:
     assert_problem(ask(method, path), status, code)

@@ -51,26 +51,32 @@ def test_a_handshake_agrees_on_a_version_without_batches(modern: Peer, asked: st
     assert set(result["capabilities"]) == {"completions", "prompts", "resources", "tools"}
 
 
-def test_a_client_discovers_the_newest_version_without_a_handshake(modern: Peer) -> None:
+def test_the_newest_version_needs_no_handshake(modern: Peer) -> None:
     result = modern.result("server/discover")
 
     assert result["supportedVersions"] == [MODERN]
     assert "offset" in result["instructions"]
 
 
-def test_a_version_that_does_not_exist_is_refused_with_those_that_do(modern: Peer) -> None:
-    answer = modern.post({"jsonrpc": "2.0", "id": 1, "method": "ping"}, {"mcp-protocol-version": "2031-01-01"})
+@pytest.mark.parametrize("version", ["2031-01-01", "nonsense"])
+def test_an_unknown_version_is_refused_with_the_known_ones(modern: Peer, version: str) -> None:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    answer = modern.post(message, {"mcp-protocol-version": version, "mcp-method": "tools/list"})
 
-    assert answer.status == 400
+    assert (answer.status, answer.body["error"]["data"]) == (400, {"supported": [MODERN], "requested": version})
 
 
-def test_a_client_of_the_newest_version_finds_its_calls_under_its_name(modern: Peer) -> None:
+def test_calls_of_a_new_client_are_under_its_name(modern: Peer) -> None:
     modern.created("Buy milk")
 
     assert titles(modern) == ["# Test client"]
 
 
-def test_a_client_with_a_handshake_finds_its_calls_under_its_name(modern: Peer) -> None:
+def test_calls_of_a_client_with_a_handshake_are_under_its_name(modern: Peer) -> None:
     tag = modern.initialize(NEWEST_HANDSHAKE, "Zürich  Editor\n").headers["mcp-session-id"]
     old = replace(modern, version=NEWEST_HANDSHAKE, headers={"mcp-session-id": tag})
     old.created("Buy milk")
@@ -79,7 +85,7 @@ def test_a_client_with_a_handshake_finds_its_calls_under_its_name(modern: Peer) 
 
 
 @pytest.mark.parametrize("tag", ["", "!!!", "AAAA", "//79"])
-def test_without_a_readable_name_tag_everything_works_as_well(modern: Peer, tag: str) -> None:
+def test_an_unreadable_name_tag_does_no_harm(modern: Peer, tag: str) -> None:
     old = replace(modern, version=NEWEST_HANDSHAKE, headers={"mcp-session-id": tag})
     old.created("Buy milk")
 
@@ -87,7 +93,7 @@ def test_without_a_readable_name_tag_everything_works_as_well(modern: Peer, tag:
 
 
 @pytest.mark.parametrize("version", [MODERN, NEWEST_HANDSHAKE, OLDEST_HANDSHAKE])
-def test_a_batch_is_refused_in_words(modern: Peer, version: str) -> None:
+def test_a_batch_is_refused_with_the_reason(modern: Peer, version: str) -> None:
     message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     answer = modern.post([message, message], {"mcp-protocol-version": version})
 
@@ -147,7 +153,7 @@ def test_a_valid_id_comes_back(peer: Peer, id_: object) -> None:
 
 
 @pytest.mark.parametrize("method", ["tasks/paint", "subscriptions/listen", "resources/subscribe", "logging/setLevel"])
-def test_a_method_that_is_not_served_is_an_error_of_the_protocol(peer: Peer, method: str) -> None:
+def test_an_unsupported_method_is_a_protocol_error(peer: Peer, method: str) -> None:
     parameters = {"uri": "tasks://all", "level": "info", "notifications": {"toolsListChanged": True}}
 
     assert peer.error(method, parameters)["code"] == -32601
@@ -164,7 +170,7 @@ def test_a_notification_is_acknowledged_without_a_body(peer: Peer) -> None:
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_there_is_no_stream_to_open_and_no_session_to_end(method: str) -> None:
+def test_streams_and_sessions_are_answered_405(method: str) -> None:
     answer = invoke(mcp_app.handler, http_event(method, "/mcp", headers={"accept": "text/event-stream"}))
 
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
@@ -226,7 +232,7 @@ def test_the_apis_own_id_is_filled_into_the_host(monkeypatch: pytest.MonkeyPatch
         ("*", 403),
     ],
 )
-def test_a_web_page_may_call_only_from_an_allowed_origin(origin: str, status: int) -> None:
+def test_only_an_allowed_origin_may_call(origin: str, status: int) -> None:
     assert ping_status(origin=origin) == status
 
 
@@ -272,7 +278,7 @@ def test_a_refused_host_or_origin_is_a_protocol_error(modern: Peer, caplog: pyte
     assert "\x1b" not in caplog.text
 
 
-def test_without_a_verified_token_the_answer_says_where_to_sign_in(modern: Peer) -> None:
+def test_a_401_says_where_to_sign_in(modern: Peer) -> None:
     answer = replace(modern, user=None).ask("tools/list")
 
     assert (answer.status, answer.body["code"]) == (401, "unauthenticated")
@@ -312,7 +318,7 @@ def test_a_call_without_enough_time_left_changes_nothing(modern: Peer) -> None:
     assert titles(modern) == []
 
 
-def test_a_call_without_enough_time_left_does_not_even_connect(
+def test_a_call_without_time_left_does_not_connect(
     modern: Peer, monkeypatch: pytest.MonkeyPatch, silent_server: socket.socket
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://u@127.0.0.1:{silent_server.getsockname()[1]}/d")
@@ -324,7 +330,7 @@ def test_a_call_without_enough_time_left_does_not_even_connect(
         silent_server.accept()
 
 
-def test_a_database_that_is_gone_is_said_in_words(
+def test_an_unreachable_database_is_named_as_the_cause(
     modern: Peer, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://u:secret@127.0.0.1:{closed_port}/d")
@@ -335,7 +341,7 @@ def test_a_database_that_is_gone_is_said_in_words(
     assert "secret" not in json.dumps(error)
 
 
-def test_a_defect_is_noted_and_shown_bare(
+def test_a_defect_is_logged_and_its_cause_not_shown(
     modern: Peer, log: io.StringIO, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
@@ -347,7 +353,7 @@ def test_a_defect_is_noted_and_shown_bare(
     assert json.loads(capsys.readouterr().out)["code"] == "internal"
 
 
-def test_the_sdk_does_not_talk_about_every_message(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_sdk_does_not_log_every_message(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         peer.created("A secret wish")
 

@@ -95,14 +95,14 @@ def test_a_long_transcript_says_that_it_is_cut(modern: Peer) -> None:
         "file:///",
     ],
 )
-def test_what_does_not_exist_cannot_be_read(peer: Peer, uri: str) -> None:
+def test_a_missing_resource_cannot_be_read(peer: Peer, uri: str) -> None:
     error = peer.error("resources/read", {"uri": uri})
 
     assert error["code"] == (-32602 if peer.version == MODERN else -32002)
     assert error["data"] == {"uri": uri}
 
 
-def test_nobody_reads_what_is_anothers(peer: Peer) -> None:
+def test_foreign_resources_cannot_be_read(peer: Peer) -> None:
     task_id = peer.created("Ann's own")
     (conversation_id,) = completed(peer, "conversation://{id}")["completion"]["values"]
     bob = replace(peer, user="bob")
@@ -114,7 +114,7 @@ def test_nobody_reads_what_is_anothers(peer: Peer) -> None:
         assert completed(bob, template)["completion"]["values"] == []
 
 
-def test_the_ids_of_tasks_are_completed_from_their_beginning(peer: Peer) -> None:
+def test_task_ids_are_completed_from_their_beginning(peer: Peer) -> None:
     ids = [peer.created(f"task {number}") for number in range(12)]
 
     assert completed(peer, "task://{id}")["completion"]["values"] == [str(each) for each in ids]
@@ -142,7 +142,7 @@ def test_the_oldest_conversation_is_completed_too(modern: Peer) -> None:
     assert completed(modern, "conversation://{id}", "1")["completion"]["values"][-1] == "1"
 
 
-def test_completion_knows_its_references(peer: Peer) -> None:
+def test_completion_refuses_unknown_references(peer: Peer) -> None:
     argument = {"name": "timezone", "value": "Eu"}
     known = {"ref": {"type": "ref/prompt", "name": "plan_my_day"}, "argument": argument}
     unknown = {"ref": {"type": "ref/prompt", "name": "plan_my_life"}, "argument": argument}
@@ -159,7 +159,7 @@ def test_completion_knows_its_references(peer: Peer) -> None:
     ("prompt", "uri", "words"),
     [("plan_my_day", "tasks://pending", "Plan my day"), ("weekly_review", "tasks://all", "Review my week")],
 )
-def test_a_prompt_brings_the_date_and_the_tasks_along(peer: Peer, prompt: str, uri: str, words: str) -> None:
+def test_a_prompt_includes_the_date_and_the_tasks(peer: Peer, prompt: str, uri: str, words: str) -> None:
     peer.created("Buy milk")
     assert prompt in [each["name"] for each in peer.result("prompts/list")["prompts"]]
     said, tasks = peer.result("prompts/get", {"name": prompt, "arguments": {"timezone": "Pacific/Kiritimati"}})[
@@ -180,9 +180,7 @@ def test_a_prompt_brings_the_date_and_the_tasks_along(peer: Peer, prompt: str, u
         ("plan_my_day", {"day": "monday"}, "the only one is timezone"),
     ],
 )
-def test_a_prompt_that_cannot_be_filled_in_says_why(
-    peer: Peer, name: str, arguments: dict[str, str], hint: str
-) -> None:
+def test_an_invalid_prompt_says_why(peer: Peer, name: str, arguments: dict[str, str], hint: str) -> None:
     error = peer.error("prompts/get", {"name": name, "arguments": arguments})
 
     assert error["code"] == -32602

@@ -33,7 +33,7 @@ def test_every_tool_is_shown_with_schemas_and_annotations(peer: Peer) -> None:
     assert shown["create_task"]["inputSchema"]["required"] == ["title"]
 
 
-def test_every_tool_does_its_work_and_answers_as_text_and_as_structure(peer: Peer) -> None:
+def test_every_tool_answers_as_text_and_as_structure(peer: Peer) -> None:
     task_id = peer.created("Buy milk")
     calls: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         ("list_tasks", {"text": "MILK"}, {"count": 1, "more": False}),
@@ -71,7 +71,7 @@ def test_each_change_is_audited_once_and_no_read_is(peer: Peer) -> None:
         ("update_task", {"task_id": 1}, "Give at least one of"),
     ],
 )
-def test_a_mistake_is_an_error_of_the_tool_that_says_what_to_mend(
+def test_a_mistake_is_a_tool_error_that_says_what_to_correct(
     peer: Peer, tool: str, arguments: dict[str, Any], hint: str
 ) -> None:
     result = peer.call(tool, **arguments)
@@ -90,7 +90,7 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("tool", ["get_task", "update_task", "complete_task", "reopen_task", "delete_task"])
-def test_anothers_task_is_not_found_word_for_word_as_none(peer: Peer, tool: str) -> None:
+def test_a_foreign_task_is_reported_like_a_missing_one(peer: Peer, tool: str) -> None:
     task_id = peer.created("Ann's own")
     bob = replace(peer, user="bob")
     more = {"title": "Bob's now"} if tool == "update_task" else {}

@@ -64,7 +64,7 @@ def test_an_event_has_every_field_of_the_format_and_no_other(client: Client) -> 
     }
 
 
-def test_what_a_request_does_not_have_is_left_out(client: Client) -> None:
+def test_empty_parts_of_an_event_are_left_out(client: Client) -> None:
     event = client.event("GET", "/echo")
     assert {"cookies", "queryStringParameters", "pathParameters", "body"}.isdisjoint(event)
     assert event["rawQueryString"] == ""
@@ -74,7 +74,7 @@ def test_what_a_request_does_not_have_is_left_out(client: Client) -> None:
     "content_type",
     ["application/json", "application/json; charset=utf-8", "text/plain", "application/problem+json", "TEXT/CSV"],
 )
-def test_text_arrives_as_it_is(client: Client, content_type: str) -> None:
+def test_a_text_body_arrives_unchanged(client: Client, content_type: str) -> None:
     event = client.event("POST", "/echo", [("Content-Type", content_type)], "grüße".encode())
     assert (event["body"], event["isBase64Encoded"]) == ("grüße", False)
 
@@ -92,7 +92,7 @@ def test_a_body_without_a_type_is_text(client: Client) -> None:
         ("application/json", b"\xff\xfe"),
     ],
 )
-def test_anything_else_arrives_in_base64(client: Client, content_type: str, body: bytes) -> None:
+def test_a_body_of_any_other_type_arrives_in_base64(client: Client, content_type: str, body: bytes) -> None:
     event = client.event("POST", "/echo", [("Content-Type", content_type)], body)
     assert event["isBase64Encoded"] is True
     assert base64.b64decode(event["body"]) == body

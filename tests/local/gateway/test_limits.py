@@ -24,7 +24,7 @@ def pipe(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_payload_of_the_largest_size_is_taken_and_one_byte_more_is_not(client: Client) -> None:
+def test_a_payload_may_have_ten_mebibytes_and_no_more(client: Client) -> None:
     assert client.send("POST", "/echo", [OCTETS], bytes(LARGEST_BODY_BYTES)).status == 200
     reply = client.send("POST", "/echo", [OCTETS], bytes(LARGEST_BODY_BYTES + 1))
     assert (reply.status, reply.json()) == (413, {"message": "Request Entity Too Large"})
@@ -58,7 +58,7 @@ def test_a_payload_in_chunks_has_the_same_limit(client: Client) -> None:
         "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_a_bad_request_in_json(client: Client, request_text: str) -> None:
+def test_a_malformed_request_is_a_bad_request_in_json(client: Client, request_text: str) -> None:
     answer = client.raw(request_text.encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
@@ -76,16 +76,14 @@ def test_a_connection_serves_one_request_after_the_other(client: Client) -> None
     connection.close()
 
 
-def test_a_client_that_goes_away_leaves_no_trace_on_the_console(
-    client: Client, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_disconnected_client_prints_nothing(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     client.raw(b"")
     client.raw(b"POST /echo HTTP/1.1\r\n")
     assert client.send("GET", "/echo").status == 200
     assert capsys.readouterr() == ("", "")
 
 
-def test_each_request_is_a_line_without_its_query_or_control_characters(client: Client) -> None:
+def test_an_access_log_line_has_no_query_or_control_characters(client: Client) -> None:
     client.send("GET", "/nothing?secret=1")
     assert client.access_log[-1].startswith("GET /nothing 404 ")
     client.raw(b"GET /a\x1b[31m HTTP/1.0\r\n\r\n")
@@ -94,9 +92,7 @@ def test_each_request_is_a_line_without_its_query_or_control_characters(client: 
     assert client.access_log[-1].startswith("\\x1b[31m /a 400 ")
 
 
-def test_after_the_time_limit_the_answer_is_503_and_the_gateway_serves_on(
-    start_gateway: StartGateway, pipe: Path
-) -> None:
+def test_a_function_beyond_the_time_limit_is_503(start_gateway: StartGateway, pipe: Path) -> None:
     client = start_gateway(time_limit_seconds=2)
     hanging = client.tell({"do": "say pid and hang", "pipe": str(pipe)})
     assert (hanging.status, hanging.json()) == (503, {"message": "Service Unavailable"})
@@ -113,7 +109,7 @@ def test_a_function_beyond_its_time_out_is_killed(start_gateway: StartGateway, p
         os.kill(pid, 0)
 
 
-def test_two_requests_at_once_run_in_two_processes_and_two_in_turn_in_one(client: Client, pipe: Path) -> None:
+def test_requests_at_once_run_in_processes_of_their_own(client: Client, pipe: Path) -> None:
     with ThreadPoolExecutor() as executor:
         both = [
             executor.submit(client.tell, {"do": "meet", "pipe": str(pipe), "first": first}) for first in (True, False)
@@ -125,7 +121,7 @@ def test_two_requests_at_once_run_in_two_processes_and_two_in_turn_in_one(client
     assert len(in_turn) == 1
 
 
-def test_stopping_answers_503_and_ends_a_function_in_the_middle_of_a_request(
+def test_stopping_ends_a_function_in_the_middle_of_a_request(
     start_gateway: StartGateway, pipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = set(threading.enumerate())

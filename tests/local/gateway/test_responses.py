@@ -47,7 +47,7 @@ def test_a_body_without_a_type_is_plain_text(client: Client) -> None:
 @pytest.mark.parametrize(
     ("value", "body"), [("hello", b"hello"), ({"a": 1}, b'{"a": 1}'), (None, b"null"), ([1], b"[1]")]
 )
-def test_what_has_no_status_is_a_body_in_json(client: Client, value: Any, body: bytes) -> None:
+def test_a_result_without_a_status_is_a_body_in_json(client: Client, value: Any, body: bytes) -> None:
     reply = client.returns(value)
     assert (reply.status, reply.header("content-type"), reply.body) == (200, "application/json", body)
 
@@ -74,14 +74,12 @@ def test_a_malformed_response_is_an_internal_error(
     assert "EchoFunction: malformed response" in capsys.readouterr().err
 
 
-def test_a_result_that_is_no_json_is_an_internal_error(client: Client) -> None:
+def test_a_result_that_is_not_json_is_an_internal_error(client: Client) -> None:
     reply = client.tell({"do": "return no json"})
     assert (reply.status, reply.json()) == INTERNAL
 
 
-def test_an_exception_is_an_internal_error_with_its_trace_on_the_console_only(
-    client: Client, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stack_trace_goes_to_the_console_only(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     reply = client.tell({"do": "raise", "message": "something \x1b[31mbroke"})
     assert (reply.status, reply.json()) == INTERNAL
     shown = capsys.readouterr().err
@@ -89,7 +87,7 @@ def test_an_exception_is_an_internal_error_with_its_trace_on_the_console_only(
     assert "ValueError: something \\x1b[31mbroke" in shown
 
 
-def test_a_function_that_ends_its_process_is_an_internal_error_and_the_next_request_is_served(client: Client) -> None:
+def test_a_function_may_end_its_process(client: Client) -> None:
     reply = client.tell({"do": "exit"})
     assert (reply.status, reply.json()) == INTERNAL
     assert client.send("GET", "/echo").status == 200
@@ -101,13 +99,13 @@ def test_a_head_request_gets_the_headers_of_the_body_only(client: Client) -> Non
     assert int(reply.header("content-length") or 0) > 0
 
 
-def test_what_a_function_prints_goes_to_the_log(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_prints_of_a_function_go_to_the_log(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     assert client.tell({"do": "print", "text": "a line of the log"}).status == 200
     assert "a line of the log\n" in client.function_log.read_text(encoding="utf-8")
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_a_library_logs_is_a_json_line_of_the_log(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_log_record_of_a_library_is_a_json_line_of_the_log(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
     assert client.tell({"do": "log", "text": "a \x1b[31mwarning"}).status == 200
     line = client.function_log.read_text(encoding="utf-8").splitlines()[-1]
     assert json.loads(line) == {"level": "WARNING", "logger": "library", "message": "a \x1b[31mwarning"}

@@ -50,7 +50,7 @@ def test_a_method_that_no_route_can_have_is_not_found(client: Client, method: st
 
 
 @pytest.mark.parametrize("host", ["rebound.example", "rebound.example:3000", "[::1", ""])
-def test_a_page_that_points_its_own_name_here_gets_nothing(client: Client, host: str) -> None:
+def test_a_foreign_host_name_is_forbidden(client: Client, host: str) -> None:
     reply = client.send("GET", "/echo", headers=[("Host", host)])
     assert (reply.status, reply.json()) == (403, {"message": "Forbidden"})
 
@@ -70,7 +70,7 @@ def test_the_default_route_takes_what_no_other_takes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Resources: {F: {Type: AWS::Serverless::Function, Properties: {}}}", "a: [", "1"])
-def test_a_template_without_sense_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+def test_an_invalid_template_is_told_in_one_line(tmp_path: Path, text: str) -> None:
     template = tmp_path / "template.yaml"
     template.write_text(text, encoding="utf-8")
     with pytest.raises(TemplateError, match=r"^template\.yaml "):
@@ -104,12 +104,12 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
     ]
 
 
-def test_every_route_of_the_real_template_wants_a_token_but_those_that_say_where_to_get_one(real_api: Api) -> None:
+def test_only_the_metadata_routes_of_the_template_are_public(real_api: Api) -> None:
     public = [route.path for route in real_api.routes if not route.needs_token]
     assert sorted(public) == ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"]
 
 
-def test_without_a_header_one_is_me(client: Client) -> None:
+def test_without_a_token_the_caller_is_me(client: Client) -> None:
     jwt = client.event("GET", "/echo")["requestContext"]["authorizer"]["jwt"]
     assert (jwt["claims"]["iss"], jwt["claims"]["sub"], jwt["scopes"]) == (ISSUER, "me", None)
     assert all(isinstance(value, str) for value in jwt["claims"].values())
@@ -128,7 +128,7 @@ def test_a_local_token_signs_in_as_its_name(client: Client, authorization: str, 
     "authorization",
     ["Bearer eyJhbGciOiJSUzI1NiJ9.e30.x", "Bearer local:", "Bearer local:a b", "Basic bWU6", "local:ann", "", "Bearer"],
 )
-def test_any_other_token_signs_nobody_in(client: Client, authorization: str) -> None:
+def test_any_other_token_is_unauthorized(client: Client, authorization: str) -> None:
     reply = client.send("GET", "/echo", [("Authorization", authorization)])
     assert (reply.status, reply.json()) == (401, {"message": "Unauthorized"})
     assert reply.header("www-authenticate") == "Bearer"

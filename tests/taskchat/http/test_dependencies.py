@@ -37,7 +37,7 @@ def left(*, waited_seconds: float, remaining_ms: int) -> float:
     ],
     ids=["invocation", "short", "a slow start", "hardly any", "a recorded event", "a wrong clock", "a long time-out"],
 )
-def test_the_time_is_that_of_the_invocation_or_of_the_gateway(
+def test_time_ends_with_the_invocation_or_the_gateways_wait(
     waited_seconds: float, remaining_ms: int, expected_seconds: float
 ) -> None:
     assert left(waited_seconds=waited_seconds, remaining_ms=remaining_ms) == pytest.approx(expected_seconds, abs=0.5)
