@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,13 @@ def test_invalid_fields_are_a_member_of_the_problem() -> None:
     error = InvalidRequestError("x", [InvalidField("body.message", "too long")])
     assert error.members() == {"fields": [{"field": "body.message", "message": "too long"}]}
     assert InvalidRequestError("x").members() == {}
+
+
+def test_the_documentation_lists_every_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "problems.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \| (yes|no|unless permanent) \|", text, re.MULTILINE)
+    retryable = {True: "yes", False: "no"}
+    expected = {(str(error.status), error.code, retryable[error.retryable]) for error in subclasses()}
+    expected -= {("502", "model-failed", "no")}
+    assert set(rows) == expected | {("502", "model-failed", "unless permanent")}
+    assert rows == sorted(rows, key=lambda row: row[0])
