@@ -10,6 +10,7 @@ import pytest
 from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
 
+from taskchat.errors import SecretUnavailableError
 from taskchat.settings import SettingsError, read_settings
 
 
@@ -45,6 +46,23 @@ def test_a_named_secret_comes_from_the_secrets_manager(secrets: Any) -> None:
     assert settings.resolve_database_url() == "postgresql://one"
     assert settings.resolve_migration_url() == "postgresql://two"
     assert settings.resolve_openai_api_key() == "binary key"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_secret_that_cannot_be_read_is_unavailable(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SecretUnavailableError, match=r"^The secret for DATABASE_URL cannot be read\.$"):
+        read_settings({"DATABASE_URL_SECRET": "does/not/exist"}).resolve_database_url()
+    assert "ResourceNotFoundException" in caplog.text
+
+
+def test_without_credentials_a_secret_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    with pytest.raises(SecretUnavailableError):
+        read_settings({"OPENAI_API_KEY_SECRET": "prod/key"}).resolve_openai_api_key()
 
 
 def test_a_plain_variable_is_preferred_to_a_secret(secrets: Any) -> None:

@@ -1,5 +1,6 @@
 """The environment, read once, typed and validated; secrets are resolved when they are needed, not before."""
 
+import logging
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -8,8 +9,12 @@ from typing import Annotated, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+from taskchat.errors import SecretUnavailableError
+
 SECRET_LIFETIME_SECONDS = 300
 """How long a resolved secret is kept, so that a rotated one is picked up without a new deployment."""
+SECRET_RETRY_SECONDS = 5
+_logger = logging.getLogger(__name__)
 
 
 class SettingsError(Exception):
@@ -46,7 +51,12 @@ class Settings(BaseModel):
     mcp_origins: Names = ("http://127.0.0.1:*", "http://localhost:*")
 
     def resolve_database_url(self) -> str:
-        """Return the database's URL, from DATABASE_URL or the secret that DATABASE_URL_SECRET names."""
+        """Return the database's URL, from DATABASE_URL or the secret that DATABASE_URL_SECRET names.
+
+        Raises:
+            SecretUnavailableError: Secrets Manager does not return the secret.
+            SettingsError: neither variable is set.
+        """
         return _resolve("DATABASE_URL", self.database_url, self.database_url_secret)
 
     def resolve_migration_url(self) -> str:
@@ -90,7 +100,14 @@ def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) ->
         return value.get_secret_value()
     if secret_name is None:
         raise SettingsError(f"set {variable} or {variable}_SECRET")
-    secret = cast("str | bytes", _parameters().get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
+    parameters = _parameters()
+    try:
+        secret = cast("str | bytes", parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
+    except parameters.GetParameterError as error:
+        # The text is AWS's reason, such as AccessDeniedException. It holds no secret.
+        _logger.warning("cannot read the secret for %s: %s", variable, error)
+        detail = f"The secret for {variable} cannot be read."
+        raise SecretUnavailableError(detail, retry_after_seconds=SECRET_RETRY_SECONDS) from error
     return (secret.decode() if isinstance(secret, bytes) else secret).strip()
 
 

@@ -263,3 +263,13 @@ def test_a_request_without_a_token_is_refused(ask: Ask, method: str, path: str) 
 )
 def test_an_unknown_method_or_route_is_a_problem(ask: Ask, method: str, path: str, status: int, code: str) -> None:
     assert_problem(ask(method, path), status, code)
+
+
+def test_an_unreadable_secret_is_503(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("DATABASE_URL_SECRET", "dev/database")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    answer = ask("GET", "/conversations")
+    assert_problem(answer, 503, "secret-unavailable")
+    assert (answer.body["retryable"], answer.headers["retry-after"]) == (True, "5")
