@@ -15,7 +15,7 @@ from taskchat import conversations
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
 from taskchat.database import database
 from taskchat.errors import NotFoundError
-from taskchat.http import Body, Id, PrincipalDep, Text, create_app, lambda_handler
+from taskchat.http import Body, CallerDep, Id, Text, create_app, lambda_handler
 from taskchat.http.openapi import COMMON_ERRORS, TOKEN, problems
 from taskchat.models import TITLE_CHARACTERS, Role
 from taskchat.snapshot import around_snapshot
@@ -97,54 +97,63 @@ class MessagePage(BaseModel):
 # Coroutines may block here: an instance serves one invocation at a time, and a thread would only cost time.
 @app.get("/conversations", response_model=ConversationPage, responses=ON_ALL, openapi_extra=TOKEN)
 async def get_conversations(
-    *, query: Annotated[ConversationsQuery, Query()], principal: PrincipalDep
+    *, query: Annotated[ConversationsQuery, Query()], caller: CallerDep
 ) -> Page[ConversationRecord]:
     """List conversations, newest activity first."""
     return database().transaction(
-        lambda connection: conversations.list_page(
-            connection, principal.user_id, limit=query.limit, cursor=query.cursor
-        )
+        lambda connection: conversations.list_page(connection, caller.user_id, limit=query.limit, cursor=query.cursor),
+        seconds_left=caller.seconds_left,
     )
 
 
 @app.delete("/conversations", status_code=204, responses=ON_ALL, openapi_extra=TOKEN)
-async def delete_conversations(*, principal: PrincipalDep) -> None:
+async def delete_conversations(*, caller: CallerDep) -> None:
     """Delete all conversations and their messages."""
-    database().transaction(lambda connection: conversations.delete_all(connection, principal.user_id))
+    database().transaction(
+        lambda connection: conversations.delete_all(connection, caller.user_id), seconds_left=caller.seconds_left
+    )
 
 
 @app.get("/conversations/{id}", response_model=ConversationItem, responses=ON_ONE, openapi_extra=TOKEN)
-async def get_conversation(*, conversation_id: ConversationId, principal: PrincipalDep) -> ConversationRecord:
+async def get_conversation(*, conversation_id: ConversationId, caller: CallerDep) -> ConversationRecord:
     """Return one conversation."""
-    return database().transaction(lambda connection: conversations.get(connection, principal.user_id, conversation_id))
+    return database().transaction(
+        lambda connection: conversations.get(connection, caller.user_id, conversation_id),
+        seconds_left=caller.seconds_left,
+    )
 
 
 @app.get("/conversations/{id}/messages", response_model=MessagePage, responses=ON_ONE, openapi_extra=TOKEN)
 async def get_messages(
-    *, conversation_id: ConversationId, query: Annotated[MessagesQuery, Query()], principal: PrincipalDep
+    *, conversation_id: ConversationId, query: Annotated[MessagesQuery, Query()], caller: CallerDep
 ) -> Page[MessageRecord]:
     """List messages, newest page first, oldest message first within a page."""
     return database().transaction(
         lambda connection: conversations.messages_page(
-            connection, principal.user_id, conversation_id, limit=query.limit, cursor=query.cursor
-        )
+            connection, caller.user_id, conversation_id, limit=query.limit, cursor=query.cursor
+        ),
+        seconds_left=caller.seconds_left,
     )
 
 
 @app.patch("/conversations/{id}", response_model=ConversationItem, responses=ON_ONE, openapi_extra=TOKEN)
 async def patch_conversation(
-    *, conversation_id: ConversationId, body: RenameBody, principal: PrincipalDep
+    *, conversation_id: ConversationId, body: RenameBody, caller: CallerDep
 ) -> ConversationRecord:
     """Rename a conversation."""
     return database().transaction(
-        lambda connection: conversations.rename(connection, principal.user_id, conversation_id, body.title)
+        lambda connection: conversations.rename(connection, caller.user_id, conversation_id, body.title),
+        seconds_left=caller.seconds_left,
     )
 
 
 @app.delete("/conversations/{id}", status_code=204, responses=ON_ONE, openapi_extra=TOKEN)
-async def delete_conversation(*, conversation_id: ConversationId, principal: PrincipalDep) -> None:
+async def delete_conversation(*, conversation_id: ConversationId, caller: CallerDep) -> None:
     """Delete a conversation and its messages."""
-    database().transaction(lambda connection: conversations.delete(connection, principal.user_id, conversation_id))
+    database().transaction(
+        lambda connection: conversations.delete(connection, caller.user_id, conversation_id),
+        seconds_left=caller.seconds_left,
+    )
 
 
 around_snapshot()

@@ -1,4 +1,4 @@
-"""What an MCP request may reach: the data of one person, for as long as there is time."""
+"""Access of one MCP request to one person's data, within the time that the request has."""
 
 import json
 from collections.abc import Callable
@@ -16,9 +16,7 @@ from taskchat.toolkit import ToolCall
 Result = TypeVar("Result")
 
 TIME_ZONE = UTC
-"""The protocol tells nothing of where a person lives; clients are asked to give offsets."""
-ANSWER_SECONDS = 1.0
-"""What is kept back for the answer's way home."""
+"""The protocol does not transmit a time zone, so the server's instructions ask clients for offsets."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,13 @@ class Access:
     seconds_left: Callable[[], float]
 
     def transaction(self, work: Callable[[Connection], Result]) -> Result:
-        """Run work in one transaction that is given up, undone, before the request runs out of time.
+        """Run work in one transaction within the time that is left.
 
         Raises:
             DatabaseUnavailableError: the database did not do it in time.
         """
-        return self.database.transaction(work, seconds_left=lambda: self.seconds_left() - ANSWER_SECONDS)
+        return self.database.transaction(work, seconds_left=self.seconds_left)
 
     def call(self, client: str, tool: str, arguments: dict[str, Any]) -> ToolCall:
-        """Run a tool for a client of that name, and return its record."""
+        """Run a tool for the client named `client`, and return its record."""
         return run_tool(self.transaction, Client(self.person, client), tool, json.dumps(arguments), TIME_ZONE)

@@ -19,7 +19,7 @@ from taskchat.principal import Principal
 from taskchat.tools import call
 
 RESERVED_SECONDS = 2.0
-"""Time kept back from the model for recording its answer and for the response to the client."""
+"""Time kept back from the model for recording its answer."""
 LEASE_MARGIN_SECONDS = 1.0
 
 Result = TypeVar("Result")
@@ -108,7 +108,7 @@ class Chat:
             )
             return _Started(turn.lease, turn.steps, history)
 
-        return self.database.transaction(work)
+        return self.database.transaction(work, seconds_left=budget.seconds_left)
 
 
 @dataclass(frozen=True)
@@ -180,9 +180,11 @@ class _RunningTurn:
     ) -> Result:
         """Run a transaction that renews the lease. If its COMMIT was applied but not answered, read its result."""
         try:
-            result = self.database.transaction(work)
+            result = self.database.transaction(work, seconds_left=self.budget.seconds_left)
         except TurnSupersededError:
-            recorded = self.database.transaction(lambda connection: turns.recorded(connection, renewed))
+            recorded = self.database.transaction(
+                lambda connection: turns.recorded(connection, renewed), seconds_left=self.budget.seconds_left
+            )
             if recorded is None:
                 raise
             result = result_of(recorded[-1])
@@ -200,7 +202,8 @@ class _RunningTurn:
             reason, is_permanent = _reason(error)
             try:
                 self.database.transaction(
-                    lambda connection: turns.interrupt(connection, self.lease, reason, is_permanent=is_permanent)
+                    lambda connection: turns.interrupt(connection, self.lease, reason, is_permanent=is_permanent),
+                    seconds_left=self.budget.seconds_left,
                 )
             except DatabaseUnavailableError:
                 # The error that ended the turn says more to the client. The lease expires by itself.

@@ -13,7 +13,9 @@ from taskchat.errors import InvalidField, InvalidRequestError
 from taskchat.principal import Principal
 
 GATEWAY_TIMEOUT_SECONDS = 29.5
-"""API Gateway waits 30 s for an HTTP API's integration, from the request's arrival to the answer's."""
+"""API Gateway waits 30 s for an HTTP API's integration, of which Lambda's own way takes some."""
+ANSWER_SECONDS = 1.0
+"""Time reserved for the answer, after the last wait for the database or the model."""
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 
 
@@ -22,14 +24,14 @@ async def _principal(request: Request) -> Principal:
 
 
 async def _seconds_left(request: Request) -> Callable[[], float]:
-    """Return a function that tells the seconds left until the invocation or the gateway's wait ends."""
+    """Return a function that tells the seconds left for work, before the invocation or the gateway's wait ends."""
     context, event = request.scope["aws.context"], request.scope["aws.event"]
     arrived_ms = event.get("requestContext", {}).get("timeEpoch", 0)
     waited_seconds = time.time() - arrived_ms / 1000
     # The time of arrival is of no use in a recorded event, as in events/, or if the clocks differ.
     is_live = 0 <= waited_seconds <= GATEWAY_TIMEOUT_SECONDS
     end = time.monotonic() + GATEWAY_TIMEOUT_SECONDS - (waited_seconds if is_live else 0)
-    return lambda: min(end - time.monotonic(), context.get_remaining_time_in_millis() / 1000)
+    return lambda: min(end - time.monotonic(), context.get_remaining_time_in_millis() / 1000) - ANSWER_SECONDS
 
 
 async def _idempotency_key(request: Request) -> str:
@@ -45,19 +47,34 @@ async def _idempotency_key(request: Request) -> str:
 
 
 @dataclass(frozen=True)
-class Invocation:
-    """A request's circumstances: who sends it, under which idempotency key, and how much time there is to answer."""
+class Caller:
+    """The person who sends a request, and a function that tells the seconds left for it."""
 
     principal: Principal
-    idempotency_key: str
     seconds_left: Callable[[], float]
+
+    @property
+    def user_id(self) -> uuid.UUID:
+        """Return the id of the person's rows."""
+        return self.principal.user_id
+
+
+@dataclass(frozen=True)
+class Invocation(Caller):
+    """A caller whose request has an idempotency key."""
+
+    idempotency_key: str
+
+
+# Each of these is one dependency and not several: FastAPI takes longer to resolve one than it takes to compute.
+async def _caller(request: Request) -> Caller:
+    return Caller(await _principal(request), await _seconds_left(request))
 
 
 async def _invocation(request: Request) -> Invocation:
-    # FastAPI takes longer to resolve a dependency than this takes to compute, so it is one and not three.
-    return Invocation(await _principal(request), await _idempotency_key(request), await _seconds_left(request))
+    return Invocation(await _principal(request), await _seconds_left(request), await _idempotency_key(request))
 
 
-PrincipalDep = Annotated[Principal, Depends(_principal)]
-SecondsLeftDep = Annotated[Callable[[], float], Depends(_seconds_left)]
+CallerDep = Annotated[Caller, Depends(_caller)]
 InvocationDep = Annotated[Invocation, Depends(_invocation)]
+SecondsLeftDep = Annotated[Callable[[], float], Depends(_seconds_left)]
