@@ -1,8 +1,8 @@
 """Run a built function in Lambda's own Runtime Interface Emulator, without Docker.
 
-The emulator comes with the SAM CLI, the runtime client is `awslambdaric`. What the function sees is what Lambda
-shows it: its package as the working directory, the layers as one `python` folder on `PYTHONPATH`, the runtime's own
-packages after them, the variables of the template, and no other package of this machine.
+The emulator comes with the SAM CLI, the runtime client is `awslambdaric`. A function sees the same as in Lambda: its
+package as the working directory, the layers as one `python` folder on `PYTHONPATH`, the runtime's own packages after
+them, the variables of the template, and no other package of this machine.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -31,17 +31,24 @@ from local.toolchain import LAMBDA_PYTHON, ROOT, TOOLS, install, interpreter_or_
 BUILD = ROOT / ".aws-sam" / "build"
 HOST = "127.0.0.1"
 START_SECONDS = 10
+START_ATTEMPTS = 5
 PSEUDO_PARAMETERS = {
     "AWS::StackName": "taskchat-local",
     "AWS::Region": "eu-central-1",
     "AWS::URLSuffix": "amazonaws.com",
 }
+_LISTENING = "0A"
+"""TCP_LISTEN in the tables of /proc."""
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 RUNTIME_SDK = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 
 
+# Loopback never goes through a proxy, whatever the environment says.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 class EmulatorError(Exception):
-    """Raised when there is nothing to run, or the emulator does not start."""
+    """Raised when there is nothing to run, or the emulator does not start; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -71,23 +78,23 @@ class Emulator:
     def invoke(self, event: object) -> Any:
         """Send one event and return the answer; a failed one is `{"errorType": …, "errorMessage": …}`, as in Lambda."""
         request = urllib.request.Request(self._url, data=json.dumps(event).encode(), method="POST")  # noqa: S310
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
+        with _opener.open(request) as answer:
             content = answer.read().decode()
         try:
             return json.loads(content) if content else None
         except json.JSONDecodeError:
-            # The emulator reports a time-out and a crash of the process in plain words.
+            # The emulator reports a time-out and a crash of the process as plain text.
             return {"errorType": "Emulator", "errorMessage": content}
 
     def log(self) -> str:
-        """Return everything that the function and the emulator have written."""
+        """Return all output of the function and the emulator so far."""
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def init_ms(self) -> float:
-        """Return how long the cold start took, in milliseconds; the REPORT line's `Init Duration` is wrong."""
+        """Return the duration of the cold start in milliseconds; the REPORT line's `Init Duration` is wrong."""
         report = re.search(r"INIT REPORT\(durationMs: ([\d.]+)", self.log())
         if report is None:
-            raise EmulatorError("not invoked yet: no INIT REPORT in the log")
+            raise EmulatorError("the function has not been invoked yet: its log has no INIT REPORT")
         return float(report[1])
 
 
@@ -95,7 +102,7 @@ def built_function(name: str, build: Path = BUILD) -> BuiltFunction:
     """Read a function from the template that `sam build` wrote.
 
     Raises:
-        EmulatorError: nothing is built there, or no function of this name.
+        EmulatorError: nothing is built in that folder, or no function of this name.
     """
     path = build / "template.yaml"
     if not path.exists():
@@ -126,49 +133,36 @@ def built_function(name: str, build: Path = BUILD) -> BuiltFunction:
 def start(
     function: BuiltFunction, environment: Mapping[str, str], python_version: str = LAMBDA_PYTHON
 ) -> Iterator[Emulator]:
-    """Start a function with these variables beside those of its template, and stop it at the end.
+    """Start a function with `environment` beside the variables of its template, and stop it at the end.
 
-    `python_version` is what it was built for. Such an interpreter is looked for, and fetched where there is none.
+    `python_version` is the version it was built for. An interpreter of that version is downloaded if there is none.
+
+    Raises:
+        EmulatorError: the emulator does not start, or this machine cannot run what is built for Lambda.
     """
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise EmulatorError("the functions are built for Linux on x86_64, and run nowhere else")
     python = interpreter_or_install(python_version)
     with tempfile.TemporaryDirectory(prefix="taskchat-lambda-") as folder:
         opt = _merge_layers(function.layers, Path(folder) / "opt" / "python")
-        runtime = _runtime_packages(python, python_version)
-        port, api_port = _free_ports(2)
-        command = [
-            _emulator_binary(),
-            *("--runtime-interface-emulator-address", f"{HOST}:{port}"),
-            *("--runtime-api-address", f"{HOST}:{api_port}"),
-            # Without `-S` the packages of the interpreter would be there, which they are not in Lambda.
-            *(python, "-S", "-m", "awslambdaric", function.handler),
-        ]
+        # A link, because a colon in this project's path would end an entry of PYTHONPATH.
+        runtime = Path(folder) / "runtime"
+        runtime.symlink_to(_runtime_packages(python, python_version))
+        # `-S` hides the packages of the interpreter, which Lambda does not have.
+        command = [python, "-S", "-m", "awslambdaric", function.handler]
         log_path = Path(folder) / "log"
-        with log_path.open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=function.package,
-                env={
-                    **_lambda_variables(function, opt, runtime),
-                    "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python_version}",
-                    **function.environment,
-                    **environment,
-                },
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            _wait_for(port, process)
+        variables = {
+            **_lambda_variables(function, opt, runtime),
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python_version}",
+            **function.environment,
+            **environment,
+        }
+        with _running(command, function.package, variables, log_path) as (process, port):
             yield Emulator(f"http://{HOST}:{port}/2015-03-31/functions/function/invocations", log_path, process.pid)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _lambda_variables(function: BuiltFunction, opt: Path, runtime: Path) -> dict[str, str]:
-    """Return what Lambda itself sets, and nothing of this process's own environment."""
+    """Return the variables that Lambda itself sets, and none of this process's own."""
     return {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
@@ -193,7 +187,7 @@ def _merge_layers(layers: Sequence[Path], target: Path) -> Path:
 
 
 def _runtime_packages(python: str, python_version: str) -> Path:
-    """Return a folder with what the runtime brings, its client and the AWS SDK, compiled as there; made once."""
+    """Return a folder with the runtime's own packages, its client and the AWS SDK, with bytecode; made once."""
     exactly = [f"{name}=={version(name)}" for name in (*RUNTIME_CLIENT, *RUNTIME_SDK)]
     digest = hashlib.sha256(" ".join(exactly).encode()).hexdigest()[:12]
     home = TOOLS / f"runtime-python{python_version}-{digest}"
@@ -211,7 +205,7 @@ def _runtime_packages(python: str, python_version: str) -> Path:
 def _emulator_binary() -> str:
     samcli = find_spec("samcli")
     if samcli is None or samcli.origin is None:
-        raise EmulatorError("the SAM CLI, which brings the emulator, is not installed here")
+        raise EmulatorError("the SAM CLI, which ships the emulator, is not installed here")
     return str(Path(samcli.origin).parent / "local" / "rapid" / "aws-lambda-rie-x86_64")
 
 
@@ -232,19 +226,82 @@ def _value(given: Any, parameters: Mapping[str, Any]) -> str:
     return str(given)
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+@contextmanager
+def _running(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str], log_path: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the emulator around a command; yield its process and the port that takes invocations.
+
+    The emulator chooses that port itself, but its runtime API needs a port that is known before. If another process
+    takes that one first, the emulator ends, and another port is tried.
+    """
+    for attempt in range(1, START_ATTEMPTS + 1):
+        api_port = _free_port()
+        addresses = [
+            *("--runtime-interface-emulator-address", f"{HOST}:0"),
+            *("--runtime-api-address", f"{HOST}:{api_port}"),
+        ]
+        process = _launch([_emulator_binary(), *addresses, *command], folder, variables, log_path)
+        try:
+            port = _wait_for_port(process, api_port)
+            if port is not None:
+                yield process, port
+                return
+        finally:
+            # The emulator may have ended by itself, and all that it started with it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+        reason = _reason(log_path)
+        if attempt == START_ATTEMPTS or "address already in use" not in reason:
+            raise EmulatorError(f"the emulator did not start (status {status}): {reason}")
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _launch(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str], log_path: Path
+) -> subprocess.Popen[bytes]:
+    with log_path.open("wb") as log:
+        try:
+            return subprocess.Popen(
+                command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        except OSError as error:
+            raise EmulatorError(f"the emulator cannot be run: {error}") from error
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], api_port: int) -> int | None:
+    """Return the port that takes invocations as soon as the emulator listens, or None if it ends or takes too long."""
     end = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < end:
-        with closing(socket.socket()) as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return
+        ports = _listening_ports(process.pid)
+        if api_port in ports and len(ports) > 1:
+            return (ports - {api_port}).pop()
         time.sleep(0.02)
-    raise EmulatorError("the emulator did not start")
+    return None
+
+
+def _listening_ports(process_id: int) -> set[int]:
+    """Return the ports on which this very process listens, from the tables of proc_pid_net(5)."""
+    process = Path(f"/proc/{process_id}")
+    try:
+        files = {os.readlink(entry) for entry in (process / "fd").iterdir()}  # noqa: PTH115 - not a path
+        sockets = [line.split() for line in (process / "net" / "tcp").read_text(encoding="ascii").splitlines()[1:]]
+    except OSError:
+        return set()  # It ended, or closed one of its files meanwhile.
+    return {
+        int(fields[1].rpartition(":")[2], 16)
+        for fields in sockets
+        if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in files
+    }
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _reason(log_path: Path) -> str:
+    """Return the line of the log that says why the emulator ended."""
+    lines = [line for line in log_path.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
+    faults = [line for line in lines if "[PANIC]" in line or "[ERROR]" in line]
+    return (faults or lines or ["it wrote nothing"])[-1]

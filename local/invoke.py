@@ -1,9 +1,10 @@
 """`python -m local.invoke FUNCTION EVENT_FILE`: one invocation of a built function; its log goes to standard error.
 
-Variables that the template declares for the function are taken from this environment, as `sam local invoke`
-does. Without DATABASE_URL it is the laptop's SQLite file; without a provider, the offline model.
+Variables that the template declares for the function are taken from this environment, as `sam local invoke` does.
+Without DATABASE_URL the database is the laptop's SQLite file, and without a provider the model is the offline one.
 """
 
+import http.client
 import json
 import os
 import sys
@@ -11,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from sqlalchemy import make_url
+
+from local.checks import check_settings
 from local.emulator import BuiltFunction, EmulatorError, built_function, start
-from local.environment import SQLITE_FILE
+from local.environment import SQLITE_FILE, StartError, sqlite_url
 from local.model.server import offline_model
 from local.toolchain import ToolchainError
 
@@ -20,21 +24,33 @@ PROVIDER = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the function's answer, and return 1 where it failed, else 0."""
+    """Print the function's answer; return 1 if the function failed, 2 if it could not be invoked, else 0."""
     try:
         name, event_path = arguments
-        event = json.loads(Path(event_path).read_text(encoding="utf-8"))
-        answer = _invoke(built_function(name), event)
-    except (EmulatorError, ToolchainError, OSError, ValueError) as error:
+        answer = _invoke(built_function(name), _read_event(Path(event_path)))
+    except (EmulatorError, StartError, ToolchainError, OSError, ValueError, http.client.HTTPException) as error:
         print(f"taskchat: {error}", file=sys.stderr)
         return 2
     print(json.dumps(answer, indent=2, ensure_ascii=False))
     return int(isinstance(answer, Mapping) and "errorType" in answer)
 
 
+def _read_event(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StartError(f"the event {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StartError(f"the event {path} is not JSON in UTF-8: {error}") from error
+
+
 def _invoke(function: BuiltFunction, event: object) -> object:
     environment = {variable: os.environ[variable] for variable in function.environment if os.environ.get(variable)}
-    environment.setdefault("DATABASE_URL", f"sqlite:///{SQLITE_FILE}")
+    check_settings(environment)
+    for variable in ("DATABASE_URL", "DATABASE_URL_UNPOOLED"):
+        if variable in environment:
+            environment[variable] = _absolute(environment[variable])
+    environment.setdefault("DATABASE_URL", sqlite_url(SQLITE_FILE))
     with ExitStack() as stack:
         if "OPENAI_BASE_URL" in function.environment and not any(name in environment for name in PROVIDER):
             model = stack.enter_context(offline_model())
@@ -46,6 +62,14 @@ def _invoke(function: BuiltFunction, event: object) -> object:
             return emulator.invoke(event)
         finally:
             print(emulator.log(), file=sys.stderr)
+
+
+def _absolute(database_url: str) -> str:
+    """Return a URL that names the same SQLite file from any working directory: a built function has one of its own."""
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith("file:"):
+        return database_url
+    return url.set(database=str(Path(url.database).absolute())).render_as_string(hide_password=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback interface that starts in a thread and stops at once, whatever is still open."""
+"""An HTTP server on the loopback interface that runs in threads and stops at once, with connections open or not."""
 
 import socket
 import socketserver
@@ -14,14 +14,16 @@ _FAREWELL_SECONDS = 2.0
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Serves each connection in a thread of its own, on 127.0.0.1 and nowhere else.
+    """Serves each connection in a thread of its own, on 127.0.0.1 only.
 
-    Use it as a context manager, or call `start` and `stop`. Port 0 picks a free one; see `url`.
+    Use it as a context manager, or call `start` and `stop`. Port 0 picks a free port; see `url`.
 
     Raises:
         OSError: the port is in use, or this user may not bind it.
     """
 
+    # Two servers must never share a port.
+    allow_reuse_port = False
     daemon_threads = True
     request_queue_size = 128
 
@@ -35,15 +37,15 @@ class LoopbackServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Return where the server listens, as `http://127.0.0.1:PORT`."""
+        """Return the address of the server, as `http://127.0.0.1:PORT`."""
         return f"http://{HOST}:{self.server_port}"
 
     def start(self) -> None:
-        """Serve in a thread; connections are accepted from the constructor on."""
+        """Serve in a thread; connections that came since the constructor are served too."""
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Accept no more, cut every open connection, and wait shortly for the threads that served them."""
+        """Close the port, cut every open connection, and wait a moment for the threads that serve them."""
         if self._acceptor.is_alive():
             self.shutdown()
             self._acceptor.join()
@@ -65,12 +67,12 @@ class LoopbackServer(ThreadingHTTPServer):
         self.stop()
 
     def server_bind(self) -> None:
-        """Bind without the reverse name look-up of `HTTPServer`, which can take seconds on a laptop."""
+        """Bind without the reverse DNS query of `HTTPServer`, which can take seconds on a laptop."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve one connection in a thread that `stop` knows for as long as it runs."""
+        """Serve one connection in a thread, which `stop` knows while it runs."""
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         with self._connections_lock:
             self._connections[request] = thread
@@ -85,7 +87,7 @@ class LoopbackServer(ThreadingHTTPServer):
                 self._connections.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away; print everything else."""
+        """Print an error of a connection, unless the client went away."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -94,4 +96,4 @@ def _cut(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # It was closed in the meantime, which is what was wanted.
+        return  # It is closed already.

@@ -69,10 +69,12 @@ def make(environment: Environment) -> None:
     that came here with a moved or copied folder names its old place, so it is made anew.
 
     Raises:
-        ToolchainError: a package cannot be installed, or the environment is still incomplete.
+        ToolchainError: a package cannot be installed, the environment is still incomplete, or it cannot work in this
+            folder.
     """
     if _is_complete(environment):
         return
+    _check_path(ROOT)
     TOOLS.mkdir(exist_ok=True)
     with _locked(TOOLS / "toolchain.lock"):
         # Another start may have made it while this one waited.
@@ -162,6 +164,16 @@ def install(target: Path, python_version: str, *what: str) -> None:
         )
 
 
+def _check_path(folder: Path) -> None:
+    """Refuse the two kinds of paths that uv or Python's path configuration files cannot hold."""
+    try:
+        lines = len(str(folder).encode().decode().splitlines())
+    except UnicodeError:
+        raise ToolchainError("the path of this folder is not valid UTF-8; move or rename the folder") from None
+    if lines > 1:
+        raise ToolchainError("the path of this folder holds a line break; move or rename the folder")
+
+
 def _is_complete(environment: Environment) -> bool:
     return _read(environment.folder / ".ready") == _expected_stamp() and _holds_its_packages(environment)
 
@@ -211,11 +223,9 @@ def _candidates(version: str) -> Iterator[str]:
     yield from _matches(Path(pyenv) / "versions", f"{version}*/bin/{name}")
     yield from _matches(Path(os.environ.get("XDG_DATA_HOME") or f"{home}/.local/share"), f"uv/python/*/bin/{name}")
     yield sys.executable
-    try:
-        found = run_uv("-qq", "python", "find", "--managed-python", "--no-python-downloads", version, capture=True)
-        yield found.strip()
-    except subprocess.CalledProcessError:
-        return
+    with suppress(subprocess.CalledProcessError):
+        managed = run_uv("-qq", "python", "find", "--managed-python", "--no-python-downloads", version, capture=True)
+        yield managed.strip()
 
 
 def _matches(folder: Path, pattern: str) -> Sequence[str]:

@@ -1,7 +1,8 @@
-"""Inside an instance: `python -m local.runtime HANDLER LOG_FILE`.
+"""Inside an instance: `python -m local.runtime HANDLER`.
 
-Reads one JSON line per invocation from standard input, and answers with one JSON line on standard output, the first of
-them when the handler is imported. What the function itself prints goes to the log file.
+Reads one JSON line per invocation from standard input and answers with one JSON line on standard output. The first line
+of output says that the handler is imported. All that the function itself prints goes to standard error, which is the
+log file.
 """
 
 import importlib
@@ -13,7 +14,6 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 Handler = Callable[[Any, Any], Any]
@@ -38,11 +38,11 @@ class Context:
 
     @property
     def invoked_function_arn(self) -> str:
-        """Return an ARN that has the form of a real one."""
+        """Return an ARN in the form of a real one."""
         return f"arn:aws:lambda:eu-central-1:000000000000:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds until the invocation is killed; never less than 0."""
+        """Return the milliseconds until the invocation is killed, at least 0."""
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
@@ -58,14 +58,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def import_handler(path: str) -> Handler:
-    """Import what a template's `Handler` names, such as `functions.chat.app.handler`."""
+    """Import the object that a template's `Handler` names, such as `functions.chat.app.handler`."""
     module, _, name = path.rpartition(".")
     handler: Handler = getattr(importlib.import_module(module), name)
     return handler
 
 
 def invoke(handler: Handler, invocation: dict[str, Any]) -> dict[str, Any]:
-    """Return `{"result": …}`, or `{"error": …}` as Lambda reports an exception."""
+    """Return `{"result": …}`, or `{"error": …}` in the form in which Lambda reports an exception."""
     context = Context(
         aws_request_id=invocation["request_id"],
         function_name=invocation["function_name"],
@@ -73,14 +73,14 @@ def invoke(handler: Handler, invocation: dict[str, Any]) -> dict[str, Any]:
         deadline=time.monotonic() + invocation["timeout_seconds"],
     )
     try:
-        # Lambda writes the result as JSON too, so one that is none is the function's fault.
+        # Lambda serialises the result as JSON too, so a result that is not JSON is the function's error.
         return {"result": json.loads(json.dumps(handler(invocation["event"], context)))}
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is an answer here
+    except Exception as error:  # noqa: BLE001 - the outermost layer: any exception becomes an answer
         return {"error": describe(error)}
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """Return an exception as Lambda reports it."""
+    """Return an exception in the form in which Lambda reports it."""
     return {
         "errorType": type(error).__name__,
         "errorMessage": str(error),
@@ -88,17 +88,18 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
 
 
-def main(handler_path: str, log_file: Path) -> None:
-    """Serve until standard input ends, which is when whoever started this instance is gone."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers, log_file.open("ab") as log:
-        os.dup2(log.fileno(), 1)
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+def main(handler_path: str) -> None:
+    """Serve until standard input ends, which is when the process that started this instance is gone."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
         records = logging.StreamHandler(sys.stdout)
         records.setFormatter(JsonFormatter())
         logging.getLogger().addHandler(records)
         try:
             handler = import_handler(handler_path)
-        except Exception as error:  # noqa: BLE001 - whatever an import raises is an answer here
+        except Exception as error:  # noqa: BLE001 - the outermost layer, as in `invoke`
             _send(answers, {"error": describe(error)})
             return
         _send(answers, {"ready": True})
@@ -112,4 +113,4 @@ def _send(answers: TextIO, answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""The instances of one function: one is kept, others start while several invocations run at once."""
+"""The instances of one function: one is kept, and more start while several invocations run at once."""
 
 import threading
 from concurrent.futures import Future
@@ -9,9 +9,9 @@ from typing import Any, Self
 from local.runtime.instance import Function, FunctionError, Instance, StoppedError
 
 MOST_INSTANCES = 8
-"""Invocations of one function that run at once; others wait for one of them to end."""
+"""Most invocations of one function at once; more wait until one of them ends."""
 PATIENCE_SECONDS = 0.25
-"""How long an invocation waits for a busy instance before it starts another: starting one takes longer."""
+"""Longest wait for a busy instance before another is started, which takes longer than this."""
 
 _FAREWELL_SECONDS = 2.0
 
@@ -89,7 +89,7 @@ class Fleet:
                 self._give_back(instance)
 
     def _take(self) -> Instance | None:
-        """Wait for an instance that may be used; there is none any more after the stop."""
+        """Wait for an instance that is free; return None after the stop."""
         with self._changed:
             patience = PATIENCE_SECONDS if self._all else 0
             self._changed.wait_for(lambda: self._idle or self._stopped, timeout=patience)

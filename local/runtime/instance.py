@@ -1,7 +1,6 @@
-"""One instance of a function: a process, from the outside."""
+"""One instance of a function, seen from outside: a process."""
 
 import json
-import os
 import select
 import subprocess
 import sys
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 60.0
-"""The time to import a function; Lambda does not count it as part of an invocation either."""
+"""Longest wait for the import of a function; as in Lambda, it does not count as part of an invocation."""
 _STOP_SECONDS = 2.0
 
 
@@ -27,7 +27,7 @@ class Function:
 
 
 class FunctionError(Exception):
-    """Raised when a function did not return; `stack_trace` is the function's own, where it raised."""
+    """Raised when a function did not return; `stack_trace` is the function's own if it raised."""
 
     def __init__(self, message: str, *, kind: str = "Runtime.ExitError", stack_trace: str = "") -> None:
         super().__init__(message)
@@ -36,23 +36,32 @@ class FunctionError(Exception):
 
 
 class StoppedError(FunctionError):
-    """Raised for an invocation that was cut off, or not begun, because everything is being stopped."""
+    """Raised for an invocation that was cut off, or never started, because everything is being stopped."""
 
 
 class Instance:
-    """A process that has imported a function's handler and serves one invocation after the other."""
+    """A process that imports a function's handler and serves one invocation after another.
+
+    The function's standard output and standard error go to `log_file`.
+
+    Raises:
+        OSError: the process cannot be started, or the log file cannot be opened.
+    """
 
     def __init__(self, function: Function, log_file: Path) -> None:
         self.function = function
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "local.runtime", function.handler, str(log_file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            # Ctrl-C is for whoever started this process, who then stops it.
-            start_new_session=True,
-        )
-        # Popen makes both, because it is told to; its types do not know.
+        with log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                # `-E` ignores PYTHONPATH and the like. The working directory is where `-m` finds this package.
+                [sys.executable, "-E", "-m", "local.runtime", function.handler],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+                # Ctrl-C at the terminal is for the process that started this one, which then stops it.
+                start_new_session=True,
+            )
+        # Popen opens both, which its types do not tell.
         self._events = cast(IO[bytes], self._process.stdin)
         self._answers = cast(IO[bytes], self._process.stdout)
         self._ready = False
@@ -68,10 +77,10 @@ class Instance:
             self._ready = True
 
     def invoke(self, event: Any) -> Any:
-        """Return what the handler returns.
+        """Return the handler's result.
 
         Raises:
-            FunctionError: it raised, ended the process, or was killed because its time-out had passed.
+            FunctionError: the handler raised, ended the process, or was killed after its time-out.
         """
         self.wait_until_ready()
         invocation = {
@@ -99,20 +108,20 @@ class Instance:
             self._process.wait()
 
     def close(self) -> None:
-        """Stop it and close the pipes; no other thread may be reading from it any more."""
+        """Stop the process and close the pipes; no other thread may still read from it."""
         self.stop()
         self._answers.close()
         try:
             self._events.close()
         except BrokenPipeError:
-            return  # It ended before it had read all of its last event.
+            return  # The process ended before it had read its last event.
 
     def _send(self, invocation: dict[str, Any]) -> None:
         try:
             self._events.write(json.dumps(invocation).encode() + b"\n")
             self._events.flush()
         except BrokenPipeError:
-            raise FunctionError("the process had ended before the invocation") from None
+            raise FunctionError(f"the process ended before the invocation ({self._ending()})") from None
 
     def _receive(self, timeout_seconds: float) -> dict[str, Any]:
         line = self._read_line(time.monotonic() + timeout_seconds)
@@ -120,8 +129,8 @@ class Instance:
             self.stop()
             raise FunctionError(f"Task timed out after {timeout_seconds:.2f} seconds", kind="Sandbox.Timedout")
         if not line.endswith(b"\n"):
-            self.stop()
-            raise FunctionError("the process ended in the middle of the invocation")
+            when = "in the middle of the invocation" if self._ready else "before its handler was imported"
+            raise FunctionError(f"the process ended {when} ({self._ending()})")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             error = answer["error"]
@@ -131,7 +140,15 @@ class Instance:
         return answer
 
     def _read_line(self, end: float) -> bytes | None:
-        """Return a line, less than a line when the process ended, or nothing when the time is up."""
+        """Return a line, less than a line if the process ended, or None after `end`."""
         readable, _, _ = select.select([self._answers], [], [], max(0.0, end - time.monotonic()))
-        # An instance writes its answer in one go, so the rest of a line that has begun is on its way.
+        # An instance writes an answer at once, so the rest of a line that has begun is on its way.
         return self._answers.readline() if readable else None
+
+    def _ending(self) -> str:
+        try:
+            status = self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            return "it closed its output"
+        return f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
