@@ -36,7 +36,8 @@ _UV_VARIABLES = re.compile(
     "|KEYRING_PROVIDER|HTTP_.*|REQUEST_TIMEOUT|PYTHON_INSTALL_MIRROR|PYTHON_DOWNLOADS_JSON_URL)"
 )
 _FOREIGN = re.compile("(PIP_|UV_|PYTHON|CONDA_|VIRTUAL_ENV).*")
-_CERTIFICATE_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "AWS_CA_BUNDLE")
+_CERTIFICATE_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "AWS_CA_BUNDLE")
+"""Variables that name a file, or a folder, to requests and to programs that build on it."""
 
 _SYSTEM_CERTIFICATES = (
     *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"),
@@ -89,17 +90,18 @@ def unusable_certificates(environment: Mapping[str, str]) -> dict[str, str]:
 
     A blank variable counts as not set.
     """
-    faults = {}
-    for name in _CERTIFICATE_FILES:
-        if path := environment.get(name, "").strip():
-            # requests and pip also take a folder here.
-            fault = _fault_of_folder(path) if Path(path).is_dir() else _fault_of_file(path)
-            if fault:
-                faults[name] = f"{name} names {path}, which {fault}"
-    for path in environment.get("SSL_CERT_DIR", "").split(os.pathsep):
-        if path.strip() and (fault := _fault_of_folder(path)):
-            faults["SSL_CERT_DIR"] = f"SSL_CERT_DIR names {path}, which {fault}"
-    return faults
+    named = [("SSL_CERT_FILE", environment.get("SSL_CERT_FILE", ""), _fault_of_file)]
+    named += [
+        ("SSL_CERT_DIR", path, _fault_of_folder) for path in environment.get("SSL_CERT_DIR", "").split(os.pathsep)
+    ]
+    for name in _CERTIFICATE_BUNDLES:
+        path = environment.get(name, "").strip()
+        named.append((name, path, _fault_of_folder if os.path.isdir(path) else _fault_of_file))  # noqa: PTH112
+    return {
+        name: f"{name} names {path}, which {fault}"
+        for name, path, fault_of in named
+        if path.strip() and (fault := fault_of(path.strip()))
+    }
 
 
 def _fault_of_file(path: str) -> str | None:

@@ -19,8 +19,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 _CONNECT_SECONDS = 5.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_OF_THE_MODEL = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR"})
-"""The certificate variables that the model's client reads; the others are read by the AWS SDK."""
+_OF_THE_MODEL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""The certificate variables that the model's client reads, the first that is set; the AWS SDK reads the others."""
 _SECRETS = ("DATABASE_URL_SECRET", "DATABASE_URL_UNPOOLED_SECRET", "OPENAI_API_KEY_SECRET")
 
 
@@ -82,8 +82,10 @@ def _sort_out_proxies(environment: MutableMapping[str, str], provider: SplitResu
 def _sort_out_certificates(environment: MutableMapping[str, str], provider: SplitResult) -> None:
     needs_secrets = any(is_set(environment, name) for name in _SECRETS)
     is_encrypted = provider.scheme == "https" and not is_loopback(provider.hostname or "")
+    used_by_model = next((name for name in _OF_THE_MODEL if is_set(environment, name)), None)
     for name, fault in unusable_certificates(environment).items():
-        if is_encrypted if name in _OF_THE_MODEL else needs_secrets:
+        is_needed = is_encrypted and name == used_by_model if name in _OF_THE_MODEL else needs_secrets
+        if is_needed:
             raise StartError(f"{fault}; correct the path, or unset {name}.")
         environment.pop(name)
 
