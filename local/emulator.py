@@ -144,31 +144,35 @@ def start(
         raise EmulatorError("the functions are built for Linux on x86_64, and run nowhere else")
     python = interpreter_or_install(python_version)
     with tempfile.TemporaryDirectory(prefix="taskchat-lambda-") as folder:
-        opt = _merge_layers(function.layers, Path(folder) / "opt" / "python")
-        # A link, because a colon in this project's path would end an entry of PYTHONPATH.
-        runtime = Path(folder) / "runtime"
+        # Links, because the emulator takes its working directory for a URL, and PYTHONPATH ends an entry at a colon:
+        # this project's own path may hold any character.
+        task, runtime = Path(folder) / "task", Path(folder) / "runtime"
+        task.symlink_to(function.package)
         runtime.symlink_to(_runtime_packages(python, python_version))
+        opt = _merge_layers(function.layers, Path(folder) / "opt" / "python")
         # `-S` hides the packages of the interpreter, which Lambda does not have.
         command = [python, "-S", "-m", "awslambdaric", function.handler]
         log_path = Path(folder) / "log"
         variables = {
-            **_lambda_variables(function, opt, runtime),
+            **_lambda_variables(function, task, opt, runtime),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python_version}",
             **function.environment,
             **environment,
         }
-        with _running(command, function.package, variables, log_path) as (process, port):
+        with _running(command, task, variables, log_path) as (process, port):
             yield Emulator(f"http://{HOST}:{port}/2015-03-31/functions/function/invocations", log_path, process.pid)
 
 
-def _lambda_variables(function: BuiltFunction, opt: Path, runtime: Path) -> dict[str, str]:
+def _lambda_variables(function: BuiltFunction, task: Path, opt: Path, runtime: Path) -> dict[str, str]:
     """Return the variables that Lambda itself sets, and none of this process's own."""
     return {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PYTHONPATH": f"{opt}:{runtime}",
-        "LAMBDA_TASK_ROOT": str(function.package),
+        "LAMBDA_TASK_ROOT": str(task),
+        # A program that is told a link in PWD keeps to it.
+        "PWD": str(task),
         "AWS_REGION": PSEUDO_PARAMETERS["AWS::Region"],
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -301,7 +305,7 @@ def _free_port() -> int:
 
 
 def _reason(log_path: Path) -> str:
-    """Return the line of the log that says why the emulator ended."""
+    """Return the line of the log that says why the emulator ended: the first error, else the last line."""
     lines = [line for line in log_path.read_text(encoding="utf-8", errors="replace").split("\n") if line.strip()]
-    faults = [line for line in lines if "[PANIC]" in line or "[ERROR]" in line]
-    return (faults or lines or ["it wrote nothing"])[-1]
+    errors = (line for line in lines if re.search(r"\b(panic|error)\b", line, re.IGNORECASE))
+    return next(errors, lines[-1] if lines else "it wrote nothing")
