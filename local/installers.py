@@ -45,9 +45,9 @@ _SYSTEM_CERTIFICATES = (
 )
 
 
-def pip_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables to run pip with; its configuration files are read here and closed to pip."""
-    given = dict(_pip_configuration(environment))
+def pip_environment(environment: Mapping[str, str], python: str = sys.executable) -> dict[str, str]:
+    """Return the variables to run the pip of an interpreter with; no configuration file reaches it any more."""
+    given = dict(_pip_configuration(environment, python))
     given |= {
         name.removeprefix("PIP_").lower().replace("_", "-"): value
         for name, value in environment.items()
@@ -126,10 +126,10 @@ def _without_foreign(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not _FOREIGN.fullmatch(name)}
 
 
-def _pip_configuration(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _pip_configuration(environment: Mapping[str, str], python: str) -> Iterator[tuple[str, str]]:
     """Yield the settings of pip's configuration files, as pip itself finds them, the strongest last."""
     inherited = {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
-    command = [sys.executable, "-Es", "-m", "pip", "config", "list"]
+    command = [python, "-Es", "-m", "pip", "config", "list"]
     listed = subprocess.run(command, env=inherited, capture_output=True, text=True, errors="replace", check=False)
     for line in listed.stdout.splitlines():
         found = re.fullmatch(r"(global|install)\.([\w-]+)=(.*)", line)
