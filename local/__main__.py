@@ -21,6 +21,7 @@ from local.environment import (
     StartError,
     choose_database,
     describe_model,
+    provider_url,
     read_port,
     use_offline_model,
     wants_offline_model,
@@ -75,7 +76,7 @@ def _start(stack: ExitStack) -> None:
         database = choose_database(os.environ)
         model = _choose_model(stack)
         has_proxy = proxy_for(os.environ, urlsplit(gateway.url)) is not None
-        prepare_network(os.environ)
+        prepare_network(os.environ, provider_url(os.environ))
         os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "taskchat")
         gateway.warm_up()
         _migrate(api)

@@ -114,7 +114,7 @@ def _reason(answer: urllib.error.HTTPError) -> str:
         text = str(problem.get("detail") or problem.get("message") or problem)
     except (AttributeError, KeyError, OSError, TypeError, ValueError, http.client.HTTPException):
         return f"the answer has status {answer.code} and is not a problem document"
-    return f"{text} {'; '.join(fields)}".strip()
+    return "; ".join(fields) or text
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".local"
 SQLITE_FILE = STATE / "taskchat.sqlite3"
 DEFAULT_PORT = 3000
+OPENAI_URL = "https://api.openai.com/v1"
 LARGEST_PORT = 65_535
+_MOST_DIGITS = 20
 PROVIDER_VARIABLES = ("OPENAI_API_KEY", "OPENAI_API_KEY_SECRET", "OPENAI_BASE_URL")
 _UNPOOLED = ("DATABASE_URL_UNPOOLED", "DATABASE_URL_UNPOOLED_SECRET")
 _OF_THE_SDK = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_CUSTOM_HEADERS", "OPENAI_LOG")
@@ -29,8 +31,8 @@ def read_port(environment: Mapping[str, str]) -> int:
         StartError: PORT is not a port number.
     """
     text = environment.get("PORT", "").strip() or str(DEFAULT_PORT)
-    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= LARGEST_PORT):
-        raise StartError(f"PORT must be a number up to {LARGEST_PORT}, not {text!r}.")
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) <= LARGEST_PORT):
+        raise StartError(f"PORT must be a number up to {LARGEST_PORT}, not {text[:_MOST_DIGITS]!r}.")
     return int(text)
 
 
@@ -71,6 +73,11 @@ def use_offline_model(environment: MutableMapping[str, str], base_url: str) -> N
     for name in _OF_THE_SDK:
         environment.pop(name, None)
     environment.update(OPENAI_BASE_URL=base_url, OPENAI_API_KEY="offline", OPENAI_MODEL="offline")
+
+
+def provider_url(environment: Mapping[str, str]) -> str:
+    """Return the base URL of the provider that the environment names."""
+    return environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL
 
 
 def describe_model(environment: MutableMapping[str, str]) -> str:

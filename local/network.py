@@ -14,7 +14,6 @@ import httpx2
 from local.environment import StartError, is_set
 from local.installers import unusable_certificates
 
-OPENAI_URL = "https://api.openai.com/v1"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 _CONNECT_SECONDS = 5.0
@@ -24,15 +23,13 @@ _OF_THE_MODEL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _SECRETS = ("DATABASE_URL_SECRET", "DATABASE_URL_UNPOOLED_SECRET", "OPENAI_API_KEY_SECRET")
 
 
-def prepare_network(environment: MutableMapping[str, str]) -> None:
+def prepare_network(environment: MutableMapping[str, str], provider_url: str) -> None:
     """Leave in `environment` only proxies and certificates that work, none of them for this machine itself.
-
-    OPENAI_BASE_URL, if set, must be a URL.
 
     Raises:
         StartError: the provider is to be reached through a proxy, or with certificates, that cannot be used.
     """
-    provider = urlsplit(environment.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL)
+    provider = urlsplit(provider_url)
     host = provider.hostname or ""
     bypassed = [*LOOPBACK, host] if is_loopback(host) and host not in LOOPBACK else LOOPBACK
     _bypass_proxies(environment, bypassed)

@@ -1,6 +1,8 @@
 """`make run` end to end: a real process, real HTTP, the real functions, the offline model, a SQLite file."""
 
 import json
+import os
+import select
 import shlex
 import signal
 import socket
@@ -14,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import Running, Start, environment, run
+from tests.local.conftest import Running, Start, environment, instances, run
 from tests.support.scripted_model import ReceivedRequest, ScriptedModel, Silence, hangs
 
 TIMEOUT_SECONDS = 60
@@ -50,13 +52,13 @@ def running(start: Start) -> Running:
     return start()
 
 
-def test_it_says_where_it_answers_with_which_model_and_database(running: Running) -> None:
+def test_the_welcome_names_address_model_and_database(running: Running) -> None:
     assert running.url.startswith("http://127.0.0.1:")
     assert "offline" in running.welcome
     assert ".local/taskchat.sqlite3" in running.welcome
 
 
-def test_the_command_that_it_shows_works(running: Running) -> None:
+def test_the_command_of_the_welcome_works(running: Running) -> None:
     shown = running.welcome[running.welcome.index("curl") :].replace("\\\n", " ")
     _curl, _silent, url, _header_flag, header, _data_flag, data = shlex.split(shown)
     assert (url, header) == (f"{running.url}/chat", "Content-Type: application/json")
@@ -118,7 +120,7 @@ def test_the_same_key_is_answered_twice_and_done_once(running: Running) -> None:
     assert (status, len(conversations["items"])) == (200, 1)
 
 
-def test_a_second_start_on_another_port_shares_the_database(running: Running, start: Start) -> None:
+def test_a_second_start_shares_the_database(running: Running, start: Start) -> None:
     say(running, "Add a task to feed the unicorn")
     second = start()
     assert second.port != running.port
@@ -127,7 +129,7 @@ def test_a_second_start_on_another_port_shares_the_database(running: Running, st
     assert say(running, "Show me all my tasks")["tool_calls"]
 
 
-def test_a_port_in_use_is_one_line_and_harms_nobody(running: Running, clone: Path) -> None:
+def test_a_port_in_use_is_refused_in_one_line(running: Running, clone: Path) -> None:
     second = run(clone, PORT=str(running.port))
     assert (second.returncode, second.stdout) == (1, "")
     (line,) = second.stderr.splitlines()
@@ -135,17 +137,17 @@ def test_a_port_in_use_is_one_line_and_harms_nobody(running: Running, clone: Pat
     assert say(running, "hi")["response"]
 
 
-@pytest.mark.parametrize("port", ["abc", "-1", "65536", "3000.5"])
-def test_a_port_that_is_none_is_one_line(clone: Path, port: str) -> None:
-    ended = run(clone, PORT=port)
+def test_a_setting_that_cannot_work_is_refused_in_one_line(clone: Path) -> None:
+    ended = run(clone, DATABASE_URL="sqlite://")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == f"taskchat: PORT must be a number up to 65535, not {port!r}.\n"
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("taskchat: DATABASE_URL names an SQLite database in memory")
 
 
 @pytest.mark.parametrize(
     "url", ["postgresql://ann:sesame@127.0.0.1:{closed}/tasks", "sesame", "sqlite:////no/such/folder/x"]
 )
-def test_a_database_that_cannot_be_used_is_one_line_without_its_password(clone: Path, url: str) -> None:
+def test_an_unusable_database_is_refused_without_its_password(clone: Path, url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]
     ended = run(clone, DATABASE_URL=url.format(closed=closed))
@@ -156,7 +158,7 @@ def test_a_database_that_cannot_be_used_is_one_line_without_its_password(clone: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_even_in_the_middle_of_a_request(start: Start, number: signal.Signals) -> None:
+def test_a_signal_stops_everything_even_during_a_request(start: Start, number: signal.Signals) -> None:
     outcome: tuple[int, str] | None = None
 
     def stop(_request: ReceivedRequest) -> Silence:
@@ -169,18 +171,23 @@ def test_a_signal_stops_everything_even_in_the_middle_of_a_request(start: Start,
         started: Running = start(OPENAI_BASE_URL=model.base_url)
         assert f"at {model.base_url}" in started.welcome
         asked = executor.submit(fetch, started, "POST", "/chat", {"message": "hi"})
-        # The one who asked is told that it did not work, or is cut off; a new attempt goes on elsewhere.
+        # The client gets a 503 or loses its connection, and may send the request again.
         error = asked.exception(TIMEOUT_SECONDS)
         assert asked.result()[0] == 503 if error is None else isinstance(error, OSError)
     assert outcome == (0, "")
 
 
 def test_the_functions_end_when_the_gateway_is_killed(start: Start) -> None:
-    status, complaints = start().stop(signal.SIGKILL)
-    assert (status, complaints) == (-signal.SIGKILL, "")
+    running = start()
+    functions = [os.pidfd_open(process_id) for process_id in instances(running.process.pid)]
+    assert running.stop(signal.SIGKILL) == (-signal.SIGKILL, "")
+    assert functions
+    for function in functions:
+        assert select.select([function], [], [], TIMEOUT_SECONDS)[0]
+        os.close(function)
 
 
-def test_the_console_shows_a_line_for_each_request_and_nothing_that_was_said(start: Start, clone: Path) -> None:
+def test_the_console_shows_each_request_but_no_message(start: Start, clone: Path) -> None:
     running = start()
     say(running, "Add a task to whisper a secret")
     running.process.send_signal(signal.SIGINT)
@@ -191,36 +198,93 @@ def test_the_console_shows_a_line_for_each_request_and_nothing_that_was_said(sta
     assert "whisper" not in (clone / ".local" / "functions.log").read_text(encoding="utf-8")
 
 
-def test_a_person_can_talk_at_the_console_in_one_conversation(running: Running, clone: Path) -> None:
+def test_it_survives_a_lost_console(start: Start) -> None:
+    running = start()
+    assert running.process.stdout
+    assert running.process.stderr
+    running.process.stdout.close()
+    running.process.stderr.close()
+    for number in range(3):
+        assert say(running, f"Add a task to count to {number}")["tool_calls"]
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(TIMEOUT_SECONDS) == 0
+
+
+def test_it_survives_a_hang_up_under_nohup(start: Start) -> None:
+    running = start(("nohup",))
+    running.process.send_signal(signal.SIGHUP)
+    assert say(running, "hi")["response"]
+    assert running.stop(signal.SIGTERM)[0] == 0
+
+
+def test_offline_it_needs_neither_proxy_nor_certificates(start: Start) -> None:
+    broken = {"ALL_PROXY": "socks5://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "SSL_CERT_FILE": "/no/such"}
+    running = start(**broken)
+    assert "curl --noproxy '*' -s" in running.welcome
+    assert say(running, "hi")["response"]
+    assert running.stop(signal.SIGTERM) == (0, "")
+
+
+def test_it_needs_no_home_and_no_python_variables(start: Start) -> None:
+    odd = {"HOME": "/no/such", "TMPDIR": "/no/such", "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii"}
+    running = start(**odd)
+    assert say(running, "Add a task to greet Jörg")["response"].startswith('Added "Greet Jörg"')
+    assert running.stop(signal.SIGTERM) == (0, "")
+
+
+def test_functions_write_to_the_log_and_not_to_the_console(running: Running) -> None:
+    (function, *_) = instances(running.process.pid)
+    written_to = {Path(f"/proc/{function}/fd/{number}").readlink() for number in (1, 2)}
+    assert written_to == {running.folder / ".local" / "functions.log"}
+
+
+def chat(clone: Path, port: int, typed: bytes) -> list[str]:
+    """Return the lines that `make chat` prints for what is typed."""
     talk = subprocess.run(
         [sys.executable, "-m", "local.chat"],
         cwd=clone,
-        env=environment(PORT=str(running.port)),
-        input="Add a task to tune the piano\n\nMark it as done\n",
+        env=environment(PORT=str(port)),
+        input=typed,
         capture_output=True,
-        text=True,
         timeout=TIMEOUT_SECONDS,
         check=False,
     )
-    assert (talk.returncode, talk.stderr) == (0, "")
-    added, done = talk.stdout.splitlines()
+    assert (talk.returncode, talk.stderr) == (0, b"")
+    return talk.stdout.decode().splitlines()
+
+
+def test_make_chat_holds_one_conversation(running: Running, clone: Path) -> None:
+    added, done = chat(clone, running.port, b"Add a task to tune the piano\n\nMark it as done\n")
     assert added.startswith('Added "Tune the piano" as task ')
     assert done.startswith("Marked task ")
     assert '"Tune the piano"' in done
 
 
-def test_the_console_says_when_nothing_answers(clone: Path) -> None:
+def test_make_chat_says_why_a_line_is_refused(running: Running, clone: Path) -> None:
+    too_long, not_utf8, fine = chat(clone, running.port, b"x" * 9_000 + b"\ncaf\xe9\nhi\n")
+    assert too_long.startswith("     (message: ")
+    assert "8000" in too_long
+    assert not_utf8 == "     (this line is not valid UTF-8, so it was not sent)"
+    assert not fine.startswith(" ")
+
+
+def test_make_chat_says_when_nothing_answers(clone: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        closed = str(server.getsockname()[1])
-    talk = subprocess.run(
+        closed = server.getsockname()[1]
+    (line,) = chat(clone, closed, b"hi\n")
+    assert "is `make run` running?" in line
+
+
+def test_make_chat_ends_with_its_reader(running: Running, clone: Path) -> None:
+    with subprocess.Popen(
         [sys.executable, "-m", "local.chat"],
         cwd=clone,
-        env=environment(PORT=closed),
-        input="hi\n",
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
-    assert (talk.returncode, talk.stderr) == (0, "")
-    assert "is `make run` running?" in talk.stdout
+        env=environment(PORT=str(running.port)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as talk:
+        assert talk.stdout
+        talk.stdout.close()
+        _, complaints = talk.communicate(b"hi\nhi\n", timeout=TIMEOUT_SECONDS)
+    assert (talk.returncode, complaints) == (0, b"")

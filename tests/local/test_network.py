@@ -11,8 +11,8 @@ import pytest
 from local.environment import StartError
 from local.network import is_loopback, prepare_network, proxy_for
 
-REMOTE = {"OPENAI_BASE_URL": "https://api.example.com/v1"}
-LOCAL = {"OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}
+REMOTE = "https://api.example.com/v1"
+LOCAL = "http://127.0.0.1:11434/v1"
 UNUSABLE = ["socks5://127.0.0.1:1080", "socks4://127.0.0.1:1080", "http://…:3128", "http://host:port", "gopher://host"]
 PROXY_NAMES = [name for each in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY") for name in (each, each.lower())]
 
@@ -41,9 +41,9 @@ def use_environment(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 @pytest.mark.parametrize("name", PROXY_NAMES)
 @pytest.mark.parametrize("value", UNUSABLE)
 def test_a_local_model_needs_no_usable_proxy(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    environment = {**LOCAL, name: value}
+    environment = {name: value}
 
-    prepare_network(environment)
+    prepare_network(environment, LOCAL)
 
     use_environment(monkeypatch, environment)
     httpx2.Client().close()
@@ -55,9 +55,9 @@ def test_loopback_goes_through_no_proxy(
     monkeypatch: pytest.MonkeyPatch, closed_port: int, name: str, host: str
 ) -> None:
     url = f"http://{host}:{closed_port}/v1"
-    environment = {"OPENAI_BASE_URL": url, name: "http://192.0.2.1:3128", "NO_PROXY": "example.org"}
+    environment = {name: "http://192.0.2.1:3128", "NO_PROXY": "example.org"}
 
-    prepare_network(environment)
+    prepare_network(environment, url)
 
     assert "example.org" in environment["NO_PROXY"]
     assert environment["NO_PROXY"] == environment["no_proxy"]
@@ -72,40 +72,40 @@ def test_loopback_goes_through_no_proxy(
 @pytest.mark.parametrize("value", UNUSABLE)
 def test_a_provider_behind_an_unusable_proxy_is_refused(name: str, value: str) -> None:
     with pytest.raises(StartError, match=f"^{name.upper()} is .*; unset it"):
-        prepare_network({**REMOTE, name: value})
+        prepare_network({name: value}, REMOTE)
 
 
 def test_a_proxy_that_does_not_answer_is_refused(closed_port: int) -> None:
     with pytest.raises(StartError, match="where no proxy answers") as caught:
-        prepare_network({**REMOTE, "HTTPS_PROXY": f"http://ann:sesame@127.0.0.1:{closed_port}"})
+        prepare_network({"HTTPS_PROXY": f"http://ann:sesame@127.0.0.1:{closed_port}"}, REMOTE)
     assert "sesame" not in str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", ["http://", ""])
 def test_a_usable_proxy_is_kept(proxy: str, scheme: str) -> None:
-    environment = {**REMOTE, "HTTPS_PROXY": scheme + proxy}
+    environment = {"HTTPS_PROXY": scheme + proxy}
 
-    prepare_network(environment)
+    prepare_network(environment, REMOTE)
 
     assert environment["HTTPS_PROXY"] == scheme + proxy
-    assert proxy_for(environment, urlsplit(REMOTE["OPENAI_BASE_URL"])) == "HTTPS_PROXY"
+    assert proxy_for(environment, urlsplit(REMOTE)) == "HTTPS_PROXY"
 
 
 @pytest.mark.parametrize(
     "bypass", ["api.example.com", "example.com", ".example.com", "*.example.com", "*", "a, Example.com"]
 )
 def test_an_unusable_proxy_that_is_bypassed_is_dropped(bypass: str) -> None:
-    environment = {**REMOTE, "ALL_PROXY": UNUSABLE[0], "NO_PROXY": bypass}
+    environment = {"ALL_PROXY": UNUSABLE[0], "NO_PROXY": bypass}
 
-    prepare_network(environment)
+    prepare_network(environment, REMOTE)
 
     assert "ALL_PROXY" not in environment
 
 
 def test_a_proxy_for_another_scheme_is_dropped(proxy: str) -> None:
-    environment = {**REMOTE, "HTTP_PROXY": UNUSABLE[0], "HTTPS_PROXY": f"http://{proxy}"}
+    environment = {"HTTP_PROXY": UNUSABLE[0], "HTTPS_PROXY": f"http://{proxy}"}
 
-    prepare_network(environment)
+    prepare_network(environment, REMOTE)
 
     assert "HTTP_PROXY" not in environment
 
@@ -113,32 +113,31 @@ def test_a_proxy_for_another_scheme_is_dropped(proxy: str) -> None:
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"])
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:11434/v1", "https://localhost/v1", "http://example.com/v1"])
 def test_stale_certificates_are_dropped_if_not_needed(name: str, base_url: str) -> None:
-    environment = {"OPENAI_BASE_URL": base_url, name: "/no/such/certificates"}
+    environment = {name: "/no/such/certificates"}
 
-    prepare_network(environment)
+    prepare_network(environment, base_url)
 
     assert name not in environment
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-@pytest.mark.parametrize("provider", [REMOTE, {}])
-def test_stale_certificates_of_a_provider_are_named(name: str, provider: dict[str, str]) -> None:
+def test_stale_certificates_of_a_provider_are_named(name: str) -> None:
     with pytest.raises(StartError, match=f"^{name} names /no/such/certificates, .*unset {name}"):
-        prepare_network({**provider, name: "/no/such/certificates"})
+        prepare_network({name: "/no/such/certificates"}, REMOTE)
 
 
 def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
     file = tmp_path / "certificates.pem"
     file.write_text("none\n", encoding="utf-8")
     with pytest.raises(StartError, match="holds no certificates"):
-        prepare_network({**REMOTE, "SSL_CERT_FILE": str(file)})
+        prepare_network({"SSL_CERT_FILE": str(file)}, REMOTE)
     with pytest.raises(StartError, match="cannot be read"):
-        prepare_network({**REMOTE, "SSL_CERT_FILE": str(tmp_path)})
+        prepare_network({"SSL_CERT_FILE": str(tmp_path)}, REMOTE)
 
 
 def test_certificates_for_secrets_are_checked_too() -> None:
     with pytest.raises(StartError, match=r"^AWS_CA_BUNDLE names"):
-        prepare_network({**LOCAL, "DATABASE_URL_SECRET": "name", "AWS_CA_BUNDLE": "/no/such/certificates"})
+        prepare_network({"DATABASE_URL_SECRET": "name", "AWS_CA_BUNDLE": "/no/such/certificates"}, LOCAL)
 
 
 @pytest.mark.parametrize(
