@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from sqlalchemy import URL
 
@@ -11,7 +11,7 @@ from bench.checkouts import Checkout
 from bench.figures import number, percentile
 from bench.pooler import POOL_SIZE, pooler, program
 from bench.report import Section
-from bench.worker import worker
+from bench.worker import Worker, worker
 
 IN_FLIGHT = (1, 8, 32, 128)
 THINK_SECONDS = 0.5
@@ -32,34 +32,37 @@ NOTE = (
 def measure(runs: int, checkouts: Sequence[Checkout]) -> Section:
     """Measure each number of turns in flight, for a second a run."""
     figures = ["turns a second", "p50 s", "p99 s", "errors", "connections", "longest idle in transaction ms"]
-    section = Section("5. Many turns at once", ["subject", "in flight", *figures], notes=[NOTE])
+    section = Section("5. Many turns at once", ["in flight", "subject", *figures], notes=[NOTE])
     if program() is None:
         section.notes = ["Skipped: PgBouncer is not installed (Debian: `apt-get install pgbouncer`)."]
         return section
-    with servers.server() as (server, statistics), servers.model() as (model, model_url):
+    with ExitStack() as stack:
+        server, statistics = stack.enter_context(servers.server())
+        model, model_url = stack.enter_context(servers.model())
         model.ask("think", seconds=THINK_SECONDS)
+        crowds: list[tuple[str, URL, Worker]] = []
         for checkout in checkouts:
-            with (
-                servers.migrated(server, checkout) as database,
-                pooler(database) as pooled,
-                worker("bench.instances", servers.environment(pooled, model_url), root=checkout.root) as instances,
-            ):
-                for in_flight in IN_FLIGHT:
-                    with _sampled(statistics, database) as samples:
-                        found = instances.ask("run", instances=in_flight, seconds=runs * SECONDS_PER_RUN)
-                    durations = found["durations"]
-                    section.rows.append(
-                        [
-                            checkout.name,
-                            str(in_flight),
-                            number(len(durations) / found["seconds"]),
-                            number(percentile(durations, 0.5)),
-                            number(percentile(durations, 0.99)),
-                            str(found["failed"]),
-                            f"{max(count for count, _ in samples):.0f}",
-                            number(max(idle for _, idle in samples) * 1000),
-                        ]
-                    )
+            database = stack.enter_context(servers.migrated(server, checkout))
+            environment = servers.environment(stack.enter_context(pooler(database)), model_url)
+            instances = stack.enter_context(worker("bench.instances", environment, root=checkout.root))
+            crowds.append((checkout.name, database, instances))
+        for in_flight in IN_FLIGHT:
+            for name, database, instances in crowds:
+                with _sampled(statistics, database) as samples:
+                    found = instances.ask("run", instances=in_flight, seconds=runs * SECONDS_PER_RUN)
+                durations = found["durations"]
+                section.rows.append(
+                    [
+                        str(in_flight),
+                        name,
+                        number(len(durations) / found["seconds"]),
+                        number(percentile(durations, 0.5)),
+                        number(percentile(durations, 0.99)),
+                        str(found["failed"]),
+                        f"{max(count for count, _ in samples):.0f}",
+                        number(max(idle for _, idle in samples) * 1000),
+                    ]
+                )
     return section
 
 

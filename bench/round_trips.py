@@ -16,10 +16,11 @@ from bench import servers
 from bench.checkouts import Checkout
 from bench.figures import medians
 from bench.report import Section
-from bench.turn import WARM_UP_TURNS, names, subject
+from bench.turn import names, subject
 from local.loopback import HOST
 
 MESSAGES = 200
+WARM_UP_TURNS = 2
 CHUNK_BYTES = 1 << 16
 NOTE = (
     f"A turn with {MESSAGES} messages before it, over open connections. Traffic that a subject sends in the background "

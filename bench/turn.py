@@ -22,14 +22,15 @@ PEERS: Mapping[str, str] = {
 SIZES = (0, 200, 2_000, 20_000)
 BASE_SIZE = 200
 """Growth is told relative to a conversation of this size."""
-WARM_UP_TURNS = 2
+WARM_UP_SIZE = 50
+"""A turn in a conversation of this size precedes each measured turn."""
 TURNS_WITHOUT_HISTORY = 4
 """Turns a run at size 0: they are short, so more of them steady the median."""
 NOTES = [
     "Milliseconds are measured in the subject's process, around the turn; the model answers at once. Statements, rows "
     "and WAL come from `pg_stat_statements` and include BEGIN and COMMIT. Rows read are rows that queries returned. "
     "Data is in memory; fsync and synchronous commit are on. A turn with no messages before it creates the "
-    "conversation.",
+    f"conversation. An unmeasured turn of the same subject, with {WARM_UP_SIZE} messages, precedes each measured one.",
     f"Taskchat and pydantic-ai send the last {WINDOW_MESSAGES} messages to the model (Taskchat: up to 8,000 "
     "tokens). openai-agents and LangGraph send all of them.",
 ]
@@ -41,20 +42,15 @@ class Lane:
 
     worker: Worker
     database: URL
-    conversations: dict[int, Conversation]
+    conversations: Mapping[int, Conversation]
 
-    def prepare(self, size: int) -> None:
-        """Create the conversation of this size and warm up."""
-        self.conversations[size] = self.worker.ask("seed", messages=size)
-        servers.vacuum(self.database)
-        for _ in range(WARM_UP_TURNS):
-            self.turn(size)
+    def conversation(self, size: int) -> Conversation:
+        """Return the conversation of a size; of size 0, a new one each time."""
+        return self.conversations[size] if size else self.worker.ask("seed", messages=0)
 
-    def turn(self, size: int) -> float:
+    def turn(self, conversation: Conversation) -> float:
         """Run a turn and return its duration in milliseconds."""
-        if size == 0:
-            self.conversations[size] = self.worker.ask("seed", messages=0)
-        return float(self.worker.ask("turn", conversation=self.conversations[size]))
+        return float(self.worker.ask("turn", conversation=conversation))
 
 
 @contextmanager
@@ -79,20 +75,26 @@ def measure(runs: int, checkouts: Sequence[Checkout]) -> Section:
         lanes: dict[str, Lane] = {}
         for name in names(checkouts):
             database = stack.enter_context(servers.database(server))
-            environment = servers.environment(database, model_url)
-            lanes[name] = Lane(stack.enter_context(subject(name, checkouts, environment)), database, {})
-            for size in SIZES:
-                lanes[name].prepare(size)
+            process = stack.enter_context(subject(name, checkouts, servers.environment(database, model_url)))
+            sizes = {size: process.ask("seed", messages=size) for size in (WARM_UP_SIZE, *SIZES)}
+            servers.vacuum(database)
+            lanes[name] = Lane(process, database, sizes)
         results: dict[tuple[int, str], list[dict[str, float]]] = {(size, name): [] for size in SIZES for name in lanes}
         shuffled = random.Random(0)  # noqa: S311
-        for _ in range(runs):
+        for run in range(runs + 1):
             for size in shuffled.sample(SIZES, len(SIZES)):
                 for _ in range(1 if size else TURNS_WITHOUT_HISTORY):
                     for name in shuffled.sample(list(lanes), len(lanes)):
+                        lane = lanes[name]
+                        # The subject before may have used the caches for seconds, longest at the largest size.
+                        lane.turn(lane.conversation(WARM_UP_SIZE))
+                        conversation = lane.conversation(size)
                         statistics.reset()
                         model.ask("received_bytes")
-                        figures = {"ms": lanes[name].turn(size), **statistics.counted(lanes[name].database)}
-                        results[size, name].append({**figures, "model_bytes": model.ask("received_bytes")})
+                        figures = {"ms": lane.turn(conversation), **statistics.counted(lane.database)}
+                        figures["model_bytes"] = model.ask("received_bytes")
+                        if run:  # Run 0 warms up.
+                            results[size, name].append(figures)
     return _section({key: medians(found) for key, found in results.items()})
 
 
