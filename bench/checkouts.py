@@ -49,6 +49,13 @@ def checkout(revision: str) -> Iterator[Checkout]:
         yield Checkout(f"Taskchat at {commit}", root)
 
 
+def current_commit() -> str:
+    """Return the commit of the working tree, with `-dirty` if there are changes outside the results and docs."""
+    commit = _git("rev-parse", "--short", "HEAD").decode().strip()
+    changed = _git("status", "--porcelain", "--", "layers", "functions", "migrations", "bench/*.py", "bench/subjects")
+    return f"{commit}-dirty" if changed else commit
+
+
 def _git(*arguments: str) -> bytes:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)  # noqa: S607
     if done.returncode:

