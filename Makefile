@@ -49,7 +49,7 @@ conformance: environment  ## test /mcp with the public conformance suite and MCP
 lint: environment  ## run ruff, mypy, the import contracts, and the check of the template
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && \
 		$(BIN)/lint-imports --cache-dir .local/cache/import-linter
-	$(BIN)/sam validate && $(BIN)/sam validate --lint
+	$(BIN)/sam validate --lint && $(BIN)/sam validate --lint -t functions/migrate/template.yaml
 
 .PHONY: bench
 bench: environment  ## measure this project beside its peers, as in: make bench ARGS='turn --runs 3'
@@ -57,9 +57,37 @@ bench: environment  ## measure this project beside its peers, as in: make bench 
 	@.local/bench/bin/python -m bench $(ARGS)
 
 .PHONY: build
-build: environment  ## build the functions and layers for Lambda into .aws-sam/build
-	PYTHON=$(BIN)/python $(BIN)/sam build
-	@$(BIN)/python -m deploy.stamp .aws-sam/build
+build: environment  ## build both stacks for Lambda into .aws-sam; LAMBDA_ARCHITECTURE=arm64 for Graviton
+	@$(BIN)/python -m deploy.build
+
+# STAGE is a section of samconfig.toml.
+secrets deploy rollback destroy user token: export STAGE ?= dev
+
+.PHONY: secrets
+secrets: environment  ## store the connection strings and the model's key in AWS, as in: make secrets STAGE=dev
+	@exec $(BIN)/python -m deploy secrets "$$STAGE"
+
+.PHONY: deploy
+deploy: environment  ## build, migrate, deploy and test: STAGE=dev|staging|prod; BUILT=.aws-sam takes what is built
+	@exec $(BIN)/python -m deploy release "$$STAGE" $(if $(BUILT),--built "$(abspath $(BUILT))")
+
+.PHONY: rollback
+rollback: environment  ## go back to the release before, without a build and without the database
+	@exec $(BIN)/python -m deploy rollback "$$STAGE"
+
+.PHONY: destroy
+destroy: environment  ## delete a stage, after asking
+	@exec $(BIN)/python -m deploy destroy "$$STAGE"
+
+.PHONY: user
+user: export EMAIL ?=
+user: environment  ## invite a person to the stage's user pool: EMAIL=ann@example.com; TEST=yes for the smoke test's
+	@exec $(BIN)/python -m deploy user "$$STAGE" --email "$$EMAIL" $(if $(TEST),--test)
+
+.PHONY: token
+token: export EMAIL ?=
+token: environment  ## print a token to try the API with: EMAIL=ann@example.com
+	@exec $(BIN)/python -m deploy token "$$STAGE" --email "$$EMAIL"
 
 .PHONY: invoke
 invoke: export FUNCTION ?= ConversationsFunction

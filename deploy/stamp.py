@@ -6,17 +6,13 @@ of a parameter's value or of a time-out, and the alias `live` would go on servin
 
 The stamp is text in the template and not a parameter: `sam deploy` keeps the previous value of a parameter that it is
 not given, whatever its default says.
-
-`python -m deploy.stamp FOLDER` stamps what `sam build` left in the folder.
 """
 
 import hashlib
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "template.yaml"
 UNRELEASED = "unreleased"
 """The text in the source of a template, where a built one has its release."""
@@ -24,21 +20,21 @@ _STAMP = re.compile(r"(\b(?:AutoPublishCodeSha256|RELEASE): )\S+")
 _DIGEST_CHARACTERS = 16
 
 
-def release_of(build: Path, *settings: bytes) -> str:
-    """Return the name of a release: a digest of a build folder and of `settings`, what it is deployed with.
+def release_of(builds: Sequence[Path], settings: bytes) -> str:
+    """Return the name of a release: a digest of its build folders and of `settings`, what it is deployed with.
 
     The same sources and settings have the same name, so a second deployment of them changes nothing. Bytecode is
     left out, because compiling the same source twice may give different bytes.
     """
     digest = hashlib.sha256()
-    for path in sorted(build.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            content = path.read_bytes()
-            if path == build / TEMPLATE:
-                content = stamped(content.decode(), UNRELEASED).encode()
-            _add(digest, str(path.relative_to(build)).encode(), content)
-    for setting in settings:
-        _add(digest, setting)
+    for build in builds:
+        for path in sorted(build.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                content = path.read_bytes()
+                if path == build / TEMPLATE:
+                    content = stamped(content.decode(), UNRELEASED).encode()
+                _add(digest, str(path.relative_to(build)).encode(), content)
+    _add(digest, settings)
     return digest.hexdigest()[:_DIGEST_CHARACTERS]
 
 
@@ -50,16 +46,3 @@ def stamped(template: str, release: str) -> str:
 def _add(digest: "hashlib._Hash", *parts: bytes) -> None:
     for part in parts:
         digest.update(len(part).to_bytes(8, "big") + part)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Stamp the build in the folder that is given."""
-    build = Path(arguments[0])
-    template = build / TEMPLATE
-    release = release_of(build, (ROOT / "samconfig.toml").read_bytes())
-    template.write_text(stamped(template.read_text(encoding="utf-8"), release), encoding="utf-8")
-    print(f"taskchat: this build is release {release}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

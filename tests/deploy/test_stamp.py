@@ -7,7 +7,8 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
-from deploy.stamp import ROOT, UNRELEASED, release_of, stamped
+from deploy.stamp import UNRELEASED, release_of, stamped
+from local.toolchain import ROOT
 
 TEMPLATE = (ROOT / "template.yaml").read_text(encoding="utf-8")
 PARAMETERS = {
@@ -61,20 +62,20 @@ def test_the_same_release_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_a_changed_build_is_another_release(build: Path, change: Callable[[Path], object]) -> None:
-    before = release_of(build)
+    before = release_of([build], b"")
     change(build)
-    assert release_of(build) != before
+    assert release_of([build], b"") != before
 
 
 def test_changed_settings_are_another_release(build: Path) -> None:
-    assert release_of(build, b"OpenAiModel=one") != release_of(build, b"OpenAiModel=two")
+    assert release_of([build], b"OpenAiModel=one") != release_of([build], b"OpenAiModel=two")
 
 
 def test_bytecode_and_stamp_do_not_change_a_release(build: Path) -> None:
-    before = release_of(build)
+    before = release_of([build], b"")
     (build / "Layer" / "module.cpython-313.pyc").write_bytes(b"code")
     (build / "template.yaml").write_text(stamped(TEMPLATE, before))
-    assert release_of(build) == before
+    assert release_of([build], b"") == before
 
 
 def test_a_stamp_replaces_the_one_before() -> None:

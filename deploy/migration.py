@@ -1,0 +1,39 @@
+"""Invoke the migrate function."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.aws import INVOKE_ONCE, client, explained
+from deploy.console import DeployError, note
+from deploy.stage import Stage
+
+
+def migrate(stage: Stage) -> None:
+    """Upgrade the database to the newest revision, and check that it is as the contract says.
+
+    Raises:
+        DeployError: the function failed. The database is as it was, and the functions that serve are, too.
+    """
+    upgraded = _invoke(stage, {"action": "upgrade"})
+    applied = upgraded.get("applied", [])
+    if upgraded.get("ahead"):
+        note(f"WARNING: the database is ahead of this release, at {upgraded.get('to_revision')}; left as it is")
+        return
+    note(f"{upgraded['from_revision']} -> {upgraded['to_revision']}" if applied else "nothing to apply")
+    _invoke(stage, {"action": "verify"})
+
+
+def _invoke(stage: Stage, event: Mapping[str, Any]) -> Mapping[str, Any]:
+    with explained(f"cannot invoke {stage.migrate_stack}", "look at the function in Lambda's console; try again"):
+        answer = client("lambda", stage.region, INVOKE_ONCE).invoke(
+            FunctionName=stage.migrate_stack, Payload=json.dumps(event)
+        )
+        content: Mapping[str, Any] = json.loads(answer["Payload"].read() or b"{}")
+    if "FunctionError" in answer:
+        raise DeployError(
+            f"the action {event['action']} failed: {content.get('errorMessage', content)}",
+            f"nothing is half applied and the release before goes on serving: read the log /taskchat/"
+            f"{stage.migrate_stack}, correct the revision and deploy again",
+        )
+    return content

@@ -1,0 +1,208 @@
+"""The verbs of deployment on an emulated AWS account: no Docker, loopback only, a real PostgreSQL behind the functions.
+
+All of it is one xdist group and one account, so the tests of a module run in their order.
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from sqlalchemy import URL
+
+from deploy.build import build as build_both
+from local.cloud.server import REGION, Cloud, cloud
+from local.model.server import offline_model
+from local.toolchain import ROOT
+from tests.support.postgres import postgres_database
+
+STACK = "taskchat-dev"
+PEOPLE = ("ann@example.com", "bob@example.com")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of this folder on one worker, and off machines that cannot run what Lambda runs."""
+    elsewhere = (sys.platform, platform.machine()) != ("linux", "x86_64")
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("deployed"))
+            if elsewhere:
+                item.add_marker(pytest.mark.skip("the functions are built for Linux on x86_64"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A verb that ended."""
+
+    status: int
+    output: str
+
+    @property
+    def steps(self) -> list[str]:
+        """Return the steps that it told of."""
+        return [line.removeprefix("\u25b8 ") for line in self.output.splitlines() if line.startswith("\u25b8 ")]
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer of API Gateway."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass
+class Account:
+    """An emulated account, and a checkout to deploy to it from: a build that tests may change, and its settings."""
+
+    cloud: Cloud
+    folder: Path
+    build: Path
+    parameters: dict[str, str]
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.cloud.url,
+            region_name=REGION,
+            aws_access_key_id=self.cloud.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.cloud.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def run(self, verb: str, *options: str, stage: str = "dev", **environment: str) -> Run:
+        """Run a verb as `make` does."""
+        config = self.folder / "samconfig.toml"
+        overrides = json.dumps([f"{name}={value}" for name, value in self.parameters.items()])
+        config.write_text(
+            f'[default.global.parameters]\nstack_name = "{STACK}"\nregion = "{REGION}"\n'
+            f'[default.deploy.parameters]\ntags = ["project=taskchat"]\nparameter_overrides = {overrides}\n'
+        )
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        ended = subprocess.run(
+            [sys.executable, "-m", "deploy", verb, stage, "--config", config, *options],
+            cwd=ROOT,
+            env=kept | dict(self.cloud.environment) | {"SAM_CLI_POLL_DELAY": "0.2"} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Run(ended.returncode, ended.stdout)
+
+    def release(self) -> Run:
+        return self.run("release", "--built", str(self.build))
+
+    def deploy(self) -> Run:
+        """Release, and fail the test where that fails."""
+        run = self.release()
+        assert run.status == 0, run.output + self.cloud.log.read_text()[-3000:]
+        return run
+
+    def output(self, key: str) -> str:
+        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        return next(str(each["OutputValue"]) for each in stack["Outputs"] if each["OutputKey"] == key)
+
+    def resources(self, stack: str = STACK) -> dict[str, str]:
+        found = self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
+
+    def live(self, function: str) -> dict[str, Any]:
+        """Return the configuration of the version that serves."""
+        name = self.resources()[function]
+        live: dict[str, Any] = self.client("lambda").get_function_configuration(FunctionName=name, Qualifier="live")
+        return live
+
+    def token(self, person: str) -> str:
+        if person not in self.tokens:
+            run = self.run("token", "--email", person)
+            assert run.status == 0, run.output
+            self.tokens[person] = run.output.strip()
+        return self.tokens[person]
+
+    def call(self, method: str, path: str, person: str | None = None, body: object = None, **headers: str) -> Response:
+        """Send a request through API Gateway."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent["Host"] = f"{self.resources()['Api']}.execute-api.localhost:{self.cloud.port}"
+        if person is not None:
+            sent["Authorization"] = f"Bearer {self.token(person)}"
+        data = None
+        if body is not None:
+            data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
+        request = urllib.request.Request(self.cloud.url + path, data=data, method=method, headers=sent)  # noqa: S310
+        try:
+            answer = urllib.request.urlopen(request, timeout=40)  # noqa: S310
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            text = answer.read().decode()
+        parsed = json.loads(text) if text.startswith(("{", "[")) else text
+        return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, parsed)
+
+    def log(self, group: str) -> list[str]:
+        """Return the messages of a log group."""
+        logs = self.client("logs")
+        streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+        return [
+            event["message"]
+            for stream in streams
+            for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+        ]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with both stacks built for this interpreter."""
+    folder = tmp_path_factory.mktemp("built")
+    os.environ["LAMBDA_PYTHON"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+    build_both(folder, "x86_64")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def database(postgres_server_url: URL) -> Iterator[str]:
+    """Return the URL of an empty PostgreSQL database."""
+    with postgres_database(postgres_server_url) as url:
+        yield url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def account(built: Path, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """Return an account with the secrets of `dev` in it, and nothing deployed."""
+    folder = tmp_path_factory.mktemp("account")
+    shutil.copytree(built, folder / "build")
+    with offline_model() as model, cloud(folder) as running:
+        account = Account(
+            running,
+            folder,
+            folder / "build",
+            {
+                "OpenAiBaseUrl": f"{model.url}/v1",
+                "OpenAiModel": "offline",
+                "McpHosts": f"{{apiId}}.execute-api.localhost:{running.port}",
+            },
+        )
+        stored = account.run("secrets", DATABASE_URL=database, DATABASE_URL_UNPOOLED=database, OPENAI_API_KEY="offline")
+        assert stored.status == 0, stored.output
+        yield account
+
+
+@pytest.fixture(scope="session")
+def released(account: Account) -> Account:
+    """Return the account after its first release, with two people."""
+    account.deploy()
+    for person in PEOPLE:
+        assert account.run("user", "--email", person).status == 0
+    return account
