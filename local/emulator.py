@@ -28,7 +28,7 @@ from typing import Any
 from local.gateway.template_yaml import load
 from local.toolchain import LAMBDA_PYTHON, ROOT, TOOLS, install, interpreter_or_install
 
-BUILD = ROOT / ".aws-sam" / "build"
+BUILD = ROOT / ".aws-sam"
 HOST = "127.0.0.1"
 START_SECONDS = 10
 START_ATTEMPTS = 5
@@ -99,23 +99,29 @@ class Emulator:
 
 
 def built_function(name: str, build: Path = BUILD) -> BuiltFunction:
-    """Read a function from the template that `sam build` wrote.
+    """Read a function from a template that `sam build` wrote: in the folder, or in one of its folders, a stack each.
 
     Raises:
         EmulatorError: nothing is built in that folder, or no function of this name.
     """
-    path = build / "template.yaml"
-    if not path.exists():
+    names: set[str] = set()
+    for path in sorted([*build.glob("template.yaml"), *build.glob("*/template.yaml")]):
+        template = load(path.read_text(encoding="utf-8"))
+        functions = {
+            name: resource
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::Serverless::Function"
+        }
+        if name in functions:
+            return _function(name, functions[name]["Properties"], template, path.parent)
+        names |= functions.keys()
+    if not names:
         raise EmulatorError(f"nothing is built in {build}: run `make build`")
-    template = load(path.read_text(encoding="utf-8"))
-    functions = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
-    }
-    if name not in functions:
-        raise EmulatorError(f"no function {name}; there are {', '.join(sorted(functions))}")
-    shared, own = template["Globals"]["Function"], functions[name]["Properties"]
+    raise EmulatorError(f"no function {name}; there are {', '.join(sorted(names))}")
+
+
+def _function(name: str, own: Mapping[str, Any], template: Mapping[str, Any], build: Path) -> BuiltFunction:
+    shared = template["Globals"]["Function"]
     variables = {**_variables(shared), **_variables(own)}
     layers = [template["Resources"][layer["Ref"]]["Properties"]["ContentUri"] for layer in shared["Layers"]]
     return BuiltFunction(
@@ -219,14 +225,17 @@ def _variables(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _value(given: Any, parameters: Mapping[str, Any]) -> str:
-    if isinstance(given, Mapping) and "Ref" in given:
-        return str(parameters[given["Ref"]].get("Default", ""))
-    if isinstance(given, Mapping) and "Fn::Join" in given:
-        _, listed = given["Fn::Join"]
-        return _value(listed, parameters)
-    if isinstance(given, Mapping):
-        known = PSEUDO_PARAMETERS | {name: str(each.get("Default", "")) for name, each in parameters.items()}
-        return re.sub(r"\$\{([\w:]+)\}", lambda found: known[found[1]], given["Fn::Sub"])
+    """Return a variable's value as far as it is known before a deployment: conditions are not, and give nothing."""
+    known = PSEUDO_PARAMETERS | {name: str(each.get("Default", "")) for name, each in parameters.items()}
+    match given:
+        case {"Ref": name}:
+            return known[name]
+        case {"Fn::Join": [_, listed]}:
+            return _value(listed, parameters)
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([\w:]+)\}", lambda found: known[found[1]], text)
+        case {"Fn::If": _}:
+            return ""
     return str(given)
 
 

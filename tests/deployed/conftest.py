@@ -20,10 +20,10 @@ import boto3
 import pytest
 from sqlalchemy import URL
 
-from deploy.build import build as build_both
 from local.cloud.server import REGION, Cloud, cloud
 from local.model.server import offline_model
 from local.toolchain import ROOT
+from tests.support.built import built_once
 from tests.support.postgres import postgres_database
 
 STACK = "taskchat-dev"
@@ -163,15 +163,6 @@ class Account:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with both stacks built for this interpreter."""
-    folder = tmp_path_factory.mktemp("built")
-    os.environ["LAMBDA_PYTHON"] = f"{sys.version_info.major}.{sys.version_info.minor}"
-    build_both(folder, "x86_64")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def database(postgres_server_url: URL) -> Iterator[str]:
     """Return the URL of an empty PostgreSQL database."""
     with postgres_database(postgres_server_url) as url:
@@ -179,10 +170,10 @@ def database(postgres_server_url: URL) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def account(built: Path, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def account(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Return an account with the secrets of `dev` in it, and nothing deployed."""
     folder = tmp_path_factory.mktemp("account")
-    shutil.copytree(built, folder / "build")
+    shutil.copytree(built_once(tmp_path_factory), folder / "build")
     with offline_model() as model, cloud(folder) as running:
         account = Account(
             running,

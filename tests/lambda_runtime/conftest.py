@@ -3,10 +3,8 @@
 All of it is one xdist group, so that one worker builds and the others go on with their tests.
 """
 
-import os
 import platform
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -18,11 +16,17 @@ import pytest
 
 from local.emulator import Emulator, built_function, start
 from local.model.server import offline_model
+from tests.support.built import PYTHON_VERSION, built_once
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("ChatFunction", "ConversationsFunction", "McpFunction", "MigrateFunction")
 
 StartFunction = Callable[..., Emulator]
+
+
+def parts(build: Path, name: str) -> list[Path]:
+    """Return the folders of a function or layer of this name; both stacks have the layers."""
+    return sorted(build.glob(f"*/{name}"))
 
 
 @dataclass(frozen=True)
@@ -46,24 +50,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def python_version() -> str:
     """Return the version that these tests build for: this interpreter's own, so that no other need be here."""
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
+    return PYTHON_VERSION
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, python_version: str) -> Path:
-    """Return the folder of a `sam build` from nothing."""
-    folder = tmp_path_factory.mktemp("sam") / "build"
-    without_aws = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    built = subprocess.run(
-        [sys.executable, "-m", "samcli", "build", "--build-dir", str(folder)],
-        cwd=ROOT,
-        env=without_aws | {"LAMBDA_PYTHON": python_version, "PYTHON": sys.executable, "SAM_CLI_TELEMETRY": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return folder
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of both stacks' builds."""
+    return built_once(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lambda_runtime.conftest import FUNCTIONS, ROOT
+from tests.lambda_runtime.conftest import FUNCTIONS, ROOT, parts
 
 UNCHECKED_HASH = 0b01
 """PEP 552: hash-based, and the source is not looked at."""
@@ -25,7 +25,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("part", [*FUNCTIONS, *LAYERS])
 def test_every_source_has_unchecked_bytecode(build: Path, part: str) -> None:
-    sources = list((build / part).rglob("*.py"))
+    sources = [path for folder in parts(build, part) for path in folder.rglob("*.py")]
 
     assert sources
     for source in sources:
@@ -35,8 +35,8 @@ def test_every_source_has_unchecked_bytecode(build: Path, part: str) -> None:
 
 
 def test_bytecode_names_the_path_where_lambda_puts_the_source(build: Path) -> None:
-    in_layer = bytecode_of(build / "TaskchatLayer/python/taskchat/errors.py").read_bytes()
-    in_function = bytecode_of(build / "ChatFunction/functions/chat/app.py").read_bytes()
+    in_layer = bytecode_of(build / "build/TaskchatLayer/python/taskchat/errors.py").read_bytes()
+    in_function = bytecode_of(build / "build/ChatFunction/functions/chat/app.py").read_bytes()
 
     assert b"/opt/python/taskchat/errors.py" in in_layer
     assert b"/var/task/functions/chat/app.py" in in_function
@@ -44,34 +44,34 @@ def test_bytecode_names_the_path_where_lambda_puts_the_source(build: Path) -> No
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_package_stands_in_a_function_and_in_a_layer(build: Path, function: str) -> None:
-    in_layers = {entry.name for layer in LAYERS for entry in (build / layer / "python").iterdir()}
-    in_function = {entry.name for entry in (build / function).iterdir()}
+    in_layers = {entry.name for name in LAYERS for entry in (parts(build, name)[0] / "python").iterdir()}
+    in_function = {entry.name for entry in parts(build, function)[0].iterdir()}
 
     assert not in_layers & in_function
 
 
 @pytest.mark.parametrize("part", [*FUNCTIONS, *LAYERS])
 def test_runtime_and_developer_packages_are_not_shipped(build: Path, part: str) -> None:
-    shipped = {path.name for path in (build / part).rglob("*") if path.is_dir()}
+    shipped = {path.name for folder in parts(build, part) for path in folder.rglob("*") if path.is_dir()}
 
     assert not shipped & {"boto3", "botocore", "pytest", "moto", "samcli", "tests", "local"}
 
 
 def test_optional_imports_of_libraries_are_not_shipped(build: Path) -> None:
-    assert not (build / "DependenciesLayer/python/pydantic/v1").exists()
-    assert not (build / "McpFunction/uvicorn").exists()
+    assert not (build / "build/DependenciesLayer/python/pydantic/v1").exists()
+    assert not (build / "build/McpFunction/uvicorn").exists()
 
 
 def test_each_function_ships_its_own_group_and_its_own_code(build: Path) -> None:
-    assert (build / "ChatFunction/openai").is_dir()
-    assert (build / "McpFunction/mcp").is_dir()
-    assert (build / "MigrateFunction/alembic").is_dir()
-    assert (build / "MigrateFunction/migrations/versions").is_dir()
-    assert {entry.name for entry in (build / "ConversationsFunction").iterdir()} == {"functions"}
+    assert (build / "build/ChatFunction/openai").is_dir()
+    assert (build / "build/McpFunction/mcp").is_dir()
+    assert (build / "migrate/MigrateFunction/alembic").is_dir()
+    assert (build / "migrate/MigrateFunction/migrations/versions").is_dir()
+    assert {entry.name for entry in (build / "build/ConversationsFunction").iterdir()} == {"functions"}
     for function in FUNCTIONS:
         name = function.removesuffix("Function").lower()
-        assert [entry.name for entry in (build / function / "functions").iterdir()] == [name]
-        assert (build / function / "functions" / name / "app.py").is_file()
+        assert [entry.name for entry in (parts(build, function)[0] / "functions").iterdir()] == [name]
+        assert (parts(build, function)[0] / "functions" / name / "app.py").is_file()
 
 
 def test_two_builds_are_the_same_byte_for_byte(build: Path, tmp_path: Path, python_version: str) -> None:
@@ -82,4 +82,4 @@ def test_two_builds_are_the_same_byte_for_byte(build: Path, tmp_path: Path, pyth
         check=True,
     )
 
-    assert tree(tmp_path) == tree(build / "MigrateFunction")
+    assert tree(tmp_path) == tree(build / "migrate/MigrateFunction")

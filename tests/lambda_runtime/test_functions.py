@@ -12,7 +12,7 @@ import pytest
 
 from local.emulator import Emulator
 from local.gateway.template_yaml import load
-from tests.lambda_runtime.conftest import FUNCTIONS, ROOT, Migration, StartFunction
+from tests.lambda_runtime.conftest import ROOT, Migration, StartFunction
 from tests.support.lambda_events import http_event
 
 EVENTS = ROOT / "events"
@@ -36,8 +36,9 @@ def routes() -> dict[str, str]:
     resources = load((ROOT / "template.yaml").read_text())["Resources"]
     return {
         f"{event['Properties']['Method']} {event['Properties']['Path']}": name
-        for name in FUNCTIONS
-        for event in resources[name]["Properties"].get("Events", {}).values()
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        for event in resource["Properties"].get("Events", {}).values()
     }
 
 
