@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from local.gateway.template_yaml import load
+from local.loopback import free_port
 from local.toolchain import LAMBDA_PYTHON, ROOT, TOOLS, install, interpreter_or_install
 
 BUILD = ROOT / ".aws-sam"
@@ -249,7 +249,7 @@ def _running(
     takes that one first, the emulator ends, and another port is tried.
     """
     for attempt in range(1, START_ATTEMPTS + 1):
-        api_port = _free_port()
+        api_port = free_port()
         addresses = [
             *("--runtime-interface-emulator-address", f"{HOST}:0"),
             *("--runtime-api-address", f"{HOST}:{api_port}"),
@@ -306,11 +306,6 @@ def _listening_ports(process_id: int) -> set[int]:
         for fields in sockets
         if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in files
     }
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _reason(log_path: Path) -> str:

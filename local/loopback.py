@@ -97,3 +97,9 @@ def _cut(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
         return  # It is closed already.
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens at this moment, for a program that cannot choose one itself."""
+    with socket.create_server((HOST, 0)) as server:
+        return int(server.getsockname()[1])

@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.emulator import free_ports
-from local.loopback import HOST
+from local.loopback import HOST, free_port
 from local.toolchain import TOOLS, install
 
 REGION = "eu-central-1"
@@ -65,7 +64,7 @@ def cloud(folder: Path) -> Iterator[Cloud]:
         CloudError: it ended, or did not answer in time.
     """
     python = _environment()
-    (port,) = free_ports(1)
+    port = free_port()
     url = f"http://{HOST}:{port}"
     log = folder / "cloud.log"
     settings = {

@@ -5,7 +5,6 @@ import ipaddress
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import URL
+
+from local.loopback import free_port
 
 HOST = "127.0.0.1"
 ROLE = "taskchat"
@@ -104,7 +105,7 @@ def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[URL]:
         data = folder / "data"
         _initialise(account, programs, folder, data)
         for _ in range(START_TRIES):
-            port = _free_port()
+            port = free_port()
             with _running(account, programs, data, port, settings or {}) as came_up:
                 if came_up:
                     yield _prepare_role(port)
@@ -191,12 +192,6 @@ def write_certificate(folder: Path) -> None:
     (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "server.key").touch(mode=0o600)
     (folder / "server.key").write_bytes(private)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
