@@ -96,7 +96,8 @@ class Database:
         failure: Failure | None = None
         trouble, may_have_committed = _NO_TIME, False
         for tries, pause in enumerate(pauses, start=1):
-            time.sleep(min(pause, deadline.seconds_left()))
+            if pause:
+                time.sleep(min(pause, deadline.seconds_left()))
             if deadline.seconds_left() < SHORTEST_TRY_SECONDS:
                 break
             is_committing = False
