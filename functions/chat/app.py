@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from taskchat.agent.chat_completions import ChatCompletionsModel, Provider
+from taskchat.agent import Api, OpenAIProvider, ProviderSettings
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import database
 from taskchat.errors import (
@@ -55,16 +55,21 @@ class ChatAnswer(BaseModel):
     tool_calls: Sequence[Mapping[str, Any]]
 
 
-def provider() -> Provider:
+def provider_settings() -> ProviderSettings:
     """Return the model's provider from the settings."""
     known = settings()
-    return Provider(
-        known.resolve_openai_api_key(), known.openai_base_url, known.openai_model, known.openai_reasoning_effort
+    return ProviderSettings(
+        api_key=known.resolve_openai_api_key(),
+        base_url=known.openai_base_url,
+        model=known.openai_model,
+        api=Api(known.openai_api) if known.openai_api else None,
+        reasoning_effort=known.openai_reasoning_effort,
+        max_output_tokens=known.openai_max_output_tokens,
     )
 
 
-model = ChatCompletionsModel(provider)
-"""The model of this process. It keeps its connection to the provider."""
+provider = OpenAIProvider(provider_settings)
+"""The model's provider. This process keeps its connection to it."""
 
 
 def chat() -> Chat:
@@ -72,7 +77,7 @@ def chat() -> Chat:
     known = settings()
     return Chat(
         database(),
-        model,
+        provider,
         known.model_timeout_seconds,
         known.history_messages,
         known.history_tokens,
@@ -126,6 +131,6 @@ async def post_chat(
     )
 
 
-around_snapshot(model.close)
+around_snapshot(provider.close)
 handler = lambda_handler(app)
 imports_done()

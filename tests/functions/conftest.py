@@ -35,7 +35,7 @@ def chat_handler(
 
     yield chat_app.handler
     database().dispose()
-    chat_app.model.close()
+    chat_app.provider.close()
     for kept in (database, settings):
         kept.cache_clear()
 

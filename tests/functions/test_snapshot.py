@@ -32,7 +32,7 @@ def registered() -> Iterator[None]:
     hooks = (snapshot_restore_py.get_before_snapshot(), snapshot_restore_py.get_after_restore())
     for kept in hooks:
         kept.clear()
-    around_snapshot(chat_app.model.close)
+    around_snapshot(chat_app.provider.close)
     yield
     for kept in hooks:
         kept.clear()

@@ -21,7 +21,7 @@ def main() -> None:
     switch.install(database().engine())
     invoke(app.handler, json.load(sys.stdin))
     database().dispose()
-    app.model.close()
+    app.provider.close()
     sys.stdout.write(f"\n{switch.passed}")
 
 

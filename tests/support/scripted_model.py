@@ -1,11 +1,12 @@
-"""A Chat Completions server on a real loopback socket that answers what a test scripted, faults included.
+"""A provider on a real loopback socket that answers what a test scripted, on both protocols, faults included.
 
     with ScriptedModel() as model:
         model.script(calls(("create_task", {"title": "Buy milk"})), says("Added it."))
         ...  # point the openai SDK to model.base_url
-        assert model.requests[0].messages[-1] == {"role": "user", "content": "Add milk"}
+        assert model.requests[0].messages[-1]["content"].endswith("Add milk")
 
-The protocol is OpenAI's: https://platform.openai.com/docs/api-reference/chat/create.
+The protocols are OpenAI's: https://developers.openai.com/api/reference/resources/chat and
+https://developers.openai.com/api/reference/resources/responses.
 """
 
 import itertools
@@ -13,7 +14,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -32,6 +33,8 @@ class Usage:
 
     prompt_tokens: int = 11
     completion_tokens: int = 7
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,22 @@ class ReceivedRequest:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """Return the messages of the request."""
+        """Return the messages of a Chat Completions request."""
         messages: list[dict[str, Any]] = self.body["messages"]
         return messages
 
     @property
+    def input(self) -> list[dict[str, Any]]:
+        """Return the items of a Responses request."""
+        items: list[dict[str, Any]] = self.body["input"]
+        return items
+
+    @property
     def tool_names(self) -> list[str]:
-        """Return the names of the tools that the request offers; empty where it offers none."""
-        return [tool["function"]["name"] for tool in self.body.get("tools") or ()]
+        """Return the names of the tools that the model may call; empty where it may call none."""
+        if self.body.get("tool_choice") == "none":
+            return []
+        return [tool.get("function", tool)["name"] for tool in self.body.get("tools") or ()]
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,9 @@ class Completion:
     refusal: str | None = None
     finish_reason: str = "stop"
     usage: Usage = Usage()
+    message_fields: Mapping[str, Any] = field(default_factory=dict)
+    call_fields: Mapping[str, Any] = field(default_factory=dict)
+    reasoning: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,9 +121,26 @@ def calls(
     finish_reason: str = "tool_calls",
     ids: Sequence[str] = (),
     usage: Usage = Usage(),
+    message_fields: Mapping[str, Any] | None = None,
+    call_fields: Mapping[str, Any] | None = None,
+    reasoning: Sequence[str] = (),
 ) -> Completion:
-    """Ask for tools, in order. Ids run from `call_1` over the server's life unless `ids` gives them."""
-    return Completion(content, tool_calls, tuple(ids), None, finish_reason, usage)
+    """Ask for tools, in order. Ids run from `call_1` over the server's life unless `ids` gives them.
+
+    The fields are added to the message and to its first call, as some providers do on Chat Completions; `reasoning`
+    is the encrypted content of reasoning items, on Responses.
+    """
+    return Completion(
+        content,
+        tool_calls,
+        tuple(ids),
+        None,
+        finish_reason,
+        usage,
+        message_fields or {},
+        call_fields or {},
+        tuple(reasoning),
+    )
 
 
 def refuses(text: str) -> Completion:
@@ -189,8 +220,10 @@ class ScriptedModel:
             return status(500, body={"error": {"message": "the script is empty: nobody expected this request"}})
         return scripted(request) if callable(scripted) else scripted
 
-    def document(self, completion: Completion) -> dict[str, Any]:
-        """Return a completion as the JSON document of the protocol."""
+    def document(self, completion: Completion, path: str = "/chat/completions") -> dict[str, Any]:
+        """Return a completion as the JSON document of the protocol that was asked on `path`."""
+        if path.endswith("/responses"):
+            return self._response(completion)
         usage = completion.usage
         return {
             "id": f"chatcmpl-{len(self.requests)}",
@@ -209,6 +242,51 @@ class ScriptedModel:
                 "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens,
                 "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+                "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+                "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+            },
+        }
+
+    def _response(self, completion: Completion) -> dict[str, Any]:
+        number = len(self.requests)
+        output: list[dict[str, Any]] = [
+            {"type": "reasoning", "id": f"rs_{number}_{place}", "summary": [], "encrypted_content": content}
+            for place, content in enumerate(completion.reasoning)
+        ]
+        if completion.content is not None or completion.refusal is not None:
+            part = (
+                {"type": "refusal", "refusal": completion.refusal}
+                if completion.content is None
+                else {"type": "output_text", "text": completion.content, "annotations": []}
+            )
+            output.append({"type": "message", "id": f"msg_{number}", "role": "assistant", "content": [part]})
+        output += [
+            {
+                "type": "function_call",
+                "id": f"fc_{number}",
+                "call_id": call["id"],
+                "status": "completed",
+                **call["function"],
+            }
+            for call in self._message(completion).get("tool_calls", ())
+        ]
+        is_cut_off = completion.finish_reason in ("length", "content_filter")
+        reason = "max_output_tokens" if completion.finish_reason == "length" else "content_filter"
+        usage = completion.usage
+        return {
+            "id": f"resp_{number}",
+            "object": "response",
+            "model": self.model,
+            "status": "incomplete" if is_cut_off else "completed",
+            "incomplete_details": {"reason": reason} if is_cut_off else None,
+            "error": None,
+            "output": output,
+            "usage": {
+                "input_tokens": usage.prompt_tokens,
+                "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+                "output_tokens": usage.completion_tokens,
+                "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+                "total_tokens": usage.prompt_tokens + usage.completion_tokens,
             },
         }
 
@@ -217,6 +295,7 @@ class ScriptedModel:
             "role": "assistant",
             "content": completion.content,
             "refusal": completion.refusal,
+            **completion.message_fields,
         }
         if completion.tool_calls:
             given = iter(completion.ids)
@@ -233,6 +312,7 @@ class ScriptedModel:
                 }
                 for call_id, (name, arguments) in zip(ids, completion.tool_calls, strict=True)
             ]
+            message["tool_calls"][0] |= completion.call_fields
         return message
 
     def __enter__(self) -> Self:
@@ -260,7 +340,7 @@ def _handler_for(model: ScriptedModel) -> type[BaseHTTPRequestHandler]:
         def _send(self, answer: Answer) -> None:
             match answer:
                 case Completion():
-                    self._send(raw(json.dumps(model.document(answer)).encode()))
+                    self._send(raw(json.dumps(model.document(answer, self.path)).encode()))
                 case RawAnswer():
                     self._head(answer.status, answer.headers, len(answer.body))
                     self.wfile.write(answer.body)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from taskchat.agent.chat_completions import ChatCompletionsModel, Provider
+from taskchat.agent import OpenAIProvider, ProviderSettings
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import Database
 from taskchat.principal import Principal
@@ -23,17 +23,19 @@ def scripted_model() -> Iterator[ScriptedModel]:
 
 
 @pytest.fixture
-def model(scripted_model: ScriptedModel) -> Iterator[ChatCompletionsModel]:
-    """Return the model as the agent knows it, connected to the scripted one."""
-    model = ChatCompletionsModel(lambda: Provider("key", scripted_model.base_url, "scripted"))
-    yield model
-    model.close()
+def provider(scripted_model: ScriptedModel) -> Iterator[OpenAIProvider]:
+    """Return the provider as the agent knows it, connected to the scripted one."""
+    provider = OpenAIProvider(lambda: ProviderSettings("key", scripted_model.base_url, "scripted"))
+    yield provider
+    provider.close()
 
 
 @pytest.fixture
-def chat_over(model: ChatCompletionsModel) -> Callable[[Database], Chat]:
+def chat_over(provider: OpenAIProvider) -> Callable[[Database], Chat]:
     """Return a maker of chats, one for each process that a test plays."""
-    return lambda database: Chat(database, model, model_timeout_seconds=5.0, history_messages=50, history_tokens=8_000)
+    return lambda database: Chat(
+        database, provider, model_timeout_seconds=5.0, history_messages=50, history_tokens=8_000
+    )
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class Chat:
     """Answers messages. `model_timeout_seconds` bounds one model call, the last two fields bound the history window."""
 
     database: Database
-    model: agent.Model
+    provider: agent.Provider
     model_timeout_seconds: float
     history_messages: int
     history_tokens: int
@@ -74,9 +74,8 @@ class Chat:
         turn = _RunningTurn(self.database, request, budget, started.lease, _tool_calls(started.steps))
         with turn.given_back_on_error():
             answer = agent.run(
-                self.model,
-                _messages(request, started),
-                steps_taken=len(started.steps),
+                self.provider,
+                _question(request, started),
                 record_step=turn.record_step,
                 model_seconds=budget.model_seconds,
             )
@@ -211,14 +210,14 @@ class _RunningTurn:
             raise
 
 
-def _messages(request: ChatRequest, started: _Started) -> list[agent.ChatMessage]:
-    """Return the conversation for the model: instructions, history, the person's message, the steps so far."""
-    return [
-        {"role": "system", "content": agent.system_prompt(datetime.now(request.time_zone))},
-        *agent.transcript(started.history),
-        {"role": "user", "content": request.message},
-        *(message for step in started.steps for message in agent.step(step.content, step.tool_calls or [])),
-    ]
+def _question(request: ChatRequest, started: _Started) -> agent.Question:
+    """Return the turn for the model: history, the person's message, the steps so far."""
+    return agent.Question(
+        message=request.message,
+        context=agent.time_context(datetime.now(request.time_zone)),
+        history=started.history,
+        steps=started.steps,
+    )
 
 
 def _hash(request: ChatRequest) -> str:
@@ -227,7 +226,7 @@ def _hash(request: ChatRequest) -> str:
 
 
 def _usage(completion: agent.Completion) -> turns.Usage:
-    return turns.Usage(completion.model, completion.input_tokens, completion.output_tokens)
+    return turns.Usage(completion.model, completion.usage.input_tokens, completion.usage.output_tokens)
 
 
 def _tool_calls(steps: Sequence[turns.Reply]) -> list[Mapping[str, Any]]:

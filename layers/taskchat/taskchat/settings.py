@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from types import ModuleType
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -41,7 +41,9 @@ class Settings(BaseModel):
     openai_api_key_secret: str | None = None
     openai_base_url: str | None = None
     openai_model: str = "gpt-6.1-terra"
+    openai_api: Literal["responses", "chat-completions"] | None = None
     openai_reasoning_effort: str | None = None
+    openai_max_output_tokens: int = Field(default=8_192, ge=256, le=128_000)
     model_timeout_seconds: float = Field(default=20.0, ge=3, le=25)
     history_messages: int = Field(default=50, ge=2, le=500)
     history_tokens: int = Field(default=8_000, ge=500, le=200_000)

@@ -1,16 +1,24 @@
 """The agent: a model that works with tools until it has an answer."""
 
-from taskchat.agent.loop import run
-from taskchat.agent.model import ChatMessage, Completion, Model
-from taskchat.agent.prompt import system_prompt
-from taskchat.agent.transcript import step, transcript
+from taskchat.agent.loop import Question, Step, run
+from taskchat.agent.openai_provider import OpenAIProvider
+from taskchat.agent.prompt import time_context
+from taskchat.agent.provider import Completion, Prompt, Provider, Usage
+from taskchat.agent.provider_settings import Api, ProviderSettings
+from taskchat.agent.transcript import Recorded, RecordedStep
 
 __all__ = [
-    "ChatMessage",
+    "Api",
     "Completion",
-    "Model",
+    "OpenAIProvider",
+    "Prompt",
+    "Provider",
+    "ProviderSettings",
+    "Question",
+    "Recorded",
+    "RecordedStep",
+    "Step",
+    "Usage",
     "run",
-    "step",
-    "system_prompt",
-    "transcript",
+    "time_context",
 ]

@@ -1,226 +1,235 @@
-"""The model behind any provider that speaks the Chat Completions protocol, through the openai SDK."""
+"""The Chat Completions protocol, which most providers speak, each a little differently.
 
-import json
-import logging
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+The protocol is OpenAI's: https://developers.openai.com/api/reference/resources/chat. docs/providers.md tells what is
+particular to each provider.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-import httpx2
-from openai import APIConnectionError, APITimeoutError, DefaultHttpxClient, OpenAI, omit
+from taskchat.agent import answers
+from taskchat.agent.adaptation import Adaptation
+from taskchat.agent.answers import FaultyAnswerError, mapping, sequence, word
+from taskchat.agent.provider import Completion, FunctionTool, Prompt, Usage
+from taskchat.agent.provider_settings import Api, ProviderSettings
+from taskchat.agent.refusals import Refusal, refusal_of
+from taskchat.agent.transcript import Message, ToolUse, UserMessage, WireIds
+from taskchat.text import storable
 
-from taskchat.agent.model import ChatMessage, Completion
-from taskchat.agent.reply import FaultyReplyError, read_reply
-from taskchat.errors import ModelFailedError, ModelRateLimitedError, TurnInterruptedError
-
-CONNECT_TIMEOUT_SECONDS = 5.0
-LONGEST_REPLY_BYTES = 1_000_000
-DEFAULT_RETRY_AFTER_SECONDS = 5
-LONGEST_RETRY_AFTER_SECONDS = 3_600
-# Read once, at import, where nobody waits; httpx2 imports with it what it would import with the first client.
-_CERTIFICATES = httpx2.create_ssl_context()
-_OPENAI_HOST = "api.openai.com"
-_logger = logging.getLogger(__name__)
-
-
-class _PassingFaultError(Exception):
-    """Raised for a fault that a second try, right away, often does not meet."""
-
-
-class _StatusError(Exception):
-    """Raised for a status that is no success, before anything of the body is read: it may have no end."""
-
-    def __init__(self, response: httpx2.Response) -> None:
-        super().__init__(f"it answered {response.status_code}")
-        self.status = response.status_code
-        self.retry_after = response.headers.get("retry-after", "")
+PATH: Final = "/chat/completions"
+DUMMY_SIGNATURE: Final = "skip_thought_signature_validator"
+"""For calls that Gemini did not make: https://ai.google.dev/gemini-api/docs/thought-signatures."""
+NO_REASONING: Final = " "
+"""For messages that came from elsewhere; some servers take an empty text for a missing one."""
+_OWN_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_CONTEXT_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details", "extra_content", "thinking_blocks")
+"""Fields beside a message that have to be sent back: of DeepSeek and Kimi, Groq, OpenRouter, Gemini, LiteLLM."""
+_CALL_FIELDS: Final = frozenset({"id", "type", "function", "index"})
+_BROKEN_OFF: Final = re.compile(r"error|malformed|insufficient_system_resource|unexpected_tool", re.IGNORECASE)
+"""Values of `finish_reason` for an answer that is not whole: OpenRouter, Gemini, DeepSeek."""
 
 
-@dataclass(frozen=True)
-class Provider:
-    """Where a model is, which one it is, and the key to it; without a `base_url` it is OpenAI's."""
-
-    api_key: str
-    base_url: str | None
-    model: str
-    reasoning_effort: str | None = None
-
-    @property
-    def effort(self) -> str | None:
-        """Return the `reasoning_effort` to send: the setting, or `none` for OpenAI, or nothing for others.
-
-        From GPT-5.4 on, OpenAI refuses function tools on Chat Completions unless the effort is `none`, also when the
-        request does not name one: https://github.com/openai/openai-openapi/issues/541. Other providers may not know
-        the parameter.
-        """
-        if self.reasoning_effort is not None:
-            return self.reasoning_effort
-        host = urlsplit(self.base_url).hostname if self.base_url else _OPENAI_HOST
-        is_openai = host == _OPENAI_HOST or (host or "").endswith(f".{_OPENAI_HOST}")
-        return "none" if is_openai else None
+def request(prompt: Prompt, settings: ProviderSettings, adaptation: Adaptation) -> dict[str, Any]:
+    """Return the body of a request."""
+    body: dict[str, Any] = {
+        "model": settings.model,
+        "messages": _messages(prompt, settings, adaptation),
+        "tools": [_tool(tool, adaptation) for tool in prompt.tools],
+    }
+    optional: dict[str, Any] = {
+        "tool_choice": None if prompt.may_call_tools else "none",
+        "reasoning_effort": adaptation.effort or settings.effort(Api.CHAT_COMPLETIONS),
+    }
+    if settings.is_openai:
+        optional |= {
+            # Projects can be set to store chat completions: https://developers.openai.com/api/docs/guides/your-data.
+            "store": False,
+            "prompt_cache_key": prompt.conversation_key,
+            "safety_identifier": prompt.user_key,
+        }
+    body |= {name: value for name, value in optional.items() if value is not None and name not in adaptation.left_out}
+    return body | _output_limit(settings, adaptation)
 
 
-class ChatCompletionsModel:
-    """A provider's model. The `provider` is asked for at the first call, and again after its key was refused."""
+def read(body: bytes, prompt: Prompt, settings: ProviderSettings) -> Completion | Refusal:
+    """Read an answer, or the error that some providers send with status 200.
 
-    def __init__(self, provider: Callable[[], Provider]) -> None:
-        self._provider = provider
-        self._connected: _ConnectedModel | None = None
-        self._workers: ThreadPoolExecutor | None = None
-        self._sends_effort = True
-
-    def complete(
-        self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], timeout_seconds: float
-    ) -> Completion:
-        """Ask, and once more after a passing fault; both within `timeout_seconds`."""
-        end = time.monotonic() + timeout_seconds
-        try:
-            return self._ask(messages, tools, end)
-        except (_PassingFaultError, FaultyReplyError):
-            try:
-                return self._ask(messages, tools, end)
-            except (_PassingFaultError, FaultyReplyError) as fault:
-                raise ModelFailedError(f"The model's provider failed: {fault}.") from fault
-
-    def close(self) -> None:
-        """Close the kept connection, and leave a thread that still waits to itself; the next call makes new ones."""
-        if self._connected is not None:
-            self._connected.close()
-            self._connected = None
-        if self._workers is not None:
-            self._workers.shutdown(wait=False)
-            self._workers = None
-
-    def _ask(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], end: float) -> Completion:
-        try:
-            return read_reply(self._body(messages, tools, end), tools_offered=bool(tools))
-        except (APITimeoutError, httpx2.TimeoutException) as error:
-            raise _too_slow() from error
-        except (APIConnectionError, httpx2.HTTPError) as error:
-            raise _PassingFaultError("it cannot be reached") from error
-        except _StatusError as error:
-            if error.status == HTTPStatus.BAD_REQUEST and self._has_sent_effort():
-                return self._ask_without_effort(messages, tools, end)
-            raise self._fault_of(error) from error
-
-    def _has_sent_effort(self) -> bool:
-        return self._sends_effort and self._connected is not None and self._connected.effort is not None
-
-    def _ask_without_effort(
-        self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], end: float
-    ) -> Completion:
-        """Ask without the reasoning effort, which models before GPT-5.1 refuse; if that helps, never send it again."""
-        self._sends_effort = False
-        try:
-            completion = self._ask(messages, tools, end)
-        except Exception:
-            self._sends_effort = True
-            raise
-        _logger.warning("the provider refuses reasoning_effort; it is no longer sent")
-        return completion
-
-    def _fault_of(self, error: _StatusError) -> Exception:
-        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return ModelRateLimitedError(
-                "The model's provider asks to slow down.", retry_after_seconds=_seconds(error.retry_after)
-            )
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _PassingFaultError(str(error))
-        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            self.close()
-        return ModelFailedError(f"The model's provider refused the request ({error.status}).", permanent=True)
-
-    def _body(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], end: float) -> bytes:
-        """Return the raw answer, or stop waiting: the client's time-outs bound each read, not all of them."""
-        seconds = end - time.monotonic()
-        if seconds <= 0:
-            raise _too_slow()
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(thread_name_prefix="model")
-        try:
-            return self._workers.submit(self._download, messages, tools, seconds).result(seconds)
-        except TimeoutError as error:
-            self.close()
-            raise _too_slow() from error
-
-    def _download(self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float) -> bytes:
-        if self._connected is None:
-            self._connected = _ConnectedModel(self._provider())
-        effort = self._connected.effort if self._sends_effort else None
-        return self._connected.download(messages, tools, seconds, effort)
+    Raises:
+        FaultyAnswerError: it is no chat completion, says nothing, or is not whole.
+    """
+    document = answers.parse(body)
+    choices = sequence(document.get("choices"))
+    if not choices and document.get("error"):
+        return _error_of(document)
+    choice = _chosen(choices)
+    if choice.get("error"):
+        return _error_of(choice)
+    message = mapping(choice.get("message"))
+    finish = word(choice.get("finish_reason"))
+    if _BROKEN_OFF.search(finish):
+        raise FaultyAnswerError("its answer was broken off by an error")
+    known = [tool.name for tool in prompt.tools]
+    raw_calls = _calls(message) if prompt.may_call_tools else []
+    requests = answers.requests(
+        ((call.get("id"), _function(call).get("name"), _function(call).get("arguments")) for call in raw_calls), known
+    )
+    if requests and finish == "length":
+        raise FaultyAnswerError("its answer was cut off in a tool call; a larger OPENAI_MAX_OUTPUT_TOKENS may help")
+    content = answers.reply(_content(message, finish), is_cut_off=finish == "length")
+    if not content and not requests:
+        hint = "; a larger OPENAI_MAX_OUTPUT_TOKENS may help" if finish == "length" else ""
+        raise FaultyAnswerError(f"its answer is empty{hint}")
+    return Completion(
+        content,
+        requests,
+        storable(word(document.get("model"))) or settings.model,
+        _usage(mapping(document.get("usage"))),
+        _context(message, raw_calls, [made.id for made in requests], settings),
+    )
 
 
-class _ConnectedModel:
-    """A model with a kept connection to its provider."""
-
-    def __init__(self, provider: Provider) -> None:
-        self._model = provider.model
-        self.effort = provider.effort
-        self._client = OpenAI(
-            api_key=provider.api_key, base_url=provider.base_url, max_retries=0, http_client=_http_client()
-        )
-        # A provider need not know on what machine this is, and six headers fewer are checked and sent.
-        self._headers = dict.fromkeys(self._client.platform_headers(), omit)
-        # Joined once: for a path the SDK does it at each call.
-        base_url = self._client.base_url
-        self._url = str(base_url.copy_with(raw_path=base_url.raw_path + b"chat/completions"))
-
-    def download(
-        self, messages: Sequence[ChatMessage], tools: Sequence[dict[str, Any]], seconds: float, effort: str | None
-    ) -> bytes:
-        """Return the raw answer: the SDK would neither bound its size nor check its shape."""
-        said: dict[str, Any] = {"model": self._model, "messages": list(messages)}
-        if tools:
-            said["tools"] = list(tools)
-        if effort is not None:
-            said["reasoning_effort"] = effort
-        # Not `chat.completions.create`: it walks through what it is given, looking for values to convert, and there are
-        # none in what is JSON already; and its module, with all that it knows, takes long to import.
-        asked = self._client.post(
-            self._url,
-            content=json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(),
-            cast_to=httpx2.Response,
-            stream=True,
-            options={
-                "headers": self._headers,
-                "timeout": httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS)),
-            },
-        )
-        end = time.monotonic() + seconds
-        body = bytearray()
-        with closing(asked):
-            for chunk in asked.iter_bytes():
-                body += chunk
-                if time.monotonic() > end:
-                    raise _too_slow()
-                if len(body) > LONGEST_REPLY_BYTES:
-                    raise FaultyReplyError("its answer is too long")
-        return bytes(body)
-
-    def close(self) -> None:
-        self._client.close()
+def _messages(prompt: Prompt, settings: ProviderSettings, adaptation: Adaptation) -> list[dict[str, Any]]:
+    rendered: list[dict[str, Any]] = [{"role": "system", "content": prompt.instructions}]
+    ids = WireIds(None if adaptation.short_ids else _OWN_ID)
+    for message in prompt.messages:
+        rendered.extend(_rendered(message, ids, settings, adaptation))
+    if adaptation.instructions_as_user and len(rendered) > 1:
+        system, first, *rest = rendered
+        rendered = [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
+    return rendered
 
 
-def _too_slow() -> TurnInterruptedError:
-    return TurnInterruptedError("The model did not answer in time; send the request again.", retry_after_seconds=1)
+def _rendered(
+    message: Message, ids: WireIds, settings: ProviderSettings, adaptation: Adaptation
+) -> Iterator[dict[str, Any]]:
+    if isinstance(message, UserMessage):
+        yield {"role": "user", "content": message.text}
+        return
+    is_own = message.context.get("origin") == settings.origin
+    fields = _message_fields(message.context if is_own else {}, adaptation)
+    if not message.uses:
+        yield {"role": "assistant", "content": message.text, **fields}
+        return
+    call_contexts = sequence(message.context.get("calls")) if is_own else ()
+    calls, results = [], []
+    for number, use in enumerate(message.uses):
+        call_id = ids.next(use.id, is_own=is_own)
+        kept = mapping(call_contexts[number]) if number < len(call_contexts) else {}
+        calls.append(_call(use, call_id, _call_fields(kept, adaptation, is_first=number == 0)))
+        results.append({"role": "tool", "tool_call_id": call_id, "content": use.result})
+    # Some templates want a text or null beside calls, never an empty string.
+    assistant = {"role": "assistant", "content": message.text or None, **fields}
+    if not adaptation.one_call_a_message:
+        yield {**assistant, "tool_calls": calls}
+        yield from results
+        return
+    for number, (call, result) in enumerate(zip(calls, results, strict=True)):
+        yield {**assistant, "content": assistant["content"] if number == 0 else None, "tool_calls": [call]}
+        yield result
 
 
-def _http_client() -> httpx2.Client:
-    return DefaultHttpxClient(verify=_CERTIFICATES, follow_redirects=False, event_hooks={"response": [_check_status]})
+def _message_fields(context: Mapping[str, Any], adaptation: Adaptation) -> dict[str, Any]:
+    fields = {name: context[name] for name in _CONTEXT_FIELDS if name in context} if adaptation.sends_context else {}
+    if adaptation.needs_reasoning and not fields.get("reasoning_content"):
+        fields["reasoning_content"] = NO_REASONING
+    return fields
 
 
-def _check_status(response: httpx2.Response) -> None:
-    if not response.is_success:
-        raise _StatusError(response)
+def _call_fields(kept: Mapping[str, Any], adaptation: Adaptation, *, is_first: bool) -> dict[str, Any]:
+    fields = dict(kept) if adaptation.sends_context else {}
+    if adaptation.needs_signatures and is_first:
+        google = mapping(mapping(fields.get("extra_content")).get("google"))
+        if not (adaptation.trusts_signatures and google.get("thought_signature")):
+            fields["extra_content"] = {"google": {"thought_signature": DUMMY_SIGNATURE}}
+    elif not adaptation.trusts_signatures:
+        fields.pop("extra_content", None)
+    return fields
 
 
-def _seconds(retry_after: str) -> int:
-    """Read the header's delay; its other form, a date, is rare enough to get the default (RFC 9110, 10.2.3)."""
-    if not (retry_after.isascii() and retry_after.isdigit()):
-        return DEFAULT_RETRY_AFTER_SECONDS
-    return min(int(retry_after[:6]), LONGEST_RETRY_AFTER_SECONDS)
+def _call(use: ToolUse, call_id: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {**fields, "id": call_id, "type": "function", "function": {"name": use.name, "arguments": use.arguments}}
+
+
+def _tool(tool: FunctionTool, adaptation: Adaptation) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": adaptation.schema(tool.parameters),
+    }
+    return {"type": "function", "function": function}
+
+
+def _output_limit(settings: ProviderSettings, adaptation: Adaptation) -> dict[str, int]:
+    """OpenAI deprecated `max_tokens`, which is the name that most others know."""
+    names = ("max_completion_tokens", "max_tokens") if settings.is_openai else ("max_tokens", "max_completion_tokens")
+    for name in names:
+        if name not in adaptation.left_out:
+            return {name: settings.max_output_tokens}
+    return {}
+
+
+def _error_of(document: Mapping[str, Any]) -> Refusal:
+    """Read an error that came with status 200; OpenRouter puts the status into `code`."""
+    code = mapping(document.get("error")).get("code")
+    status = code if isinstance(code, int) and 400 <= code <= 599 else HTTPStatus.BAD_GATEWAY
+    return refusal_of(document, status)
+
+
+def _chosen(choices: Sequence[Any]) -> Mapping[str, Any]:
+    """Return the choice to follow: the first with a tool call, or the first.
+
+    Raises:
+        FaultyAnswerError: none has a message.
+    """
+    with_message = [mapping(choice) for choice in choices if mapping(mapping(choice).get("message"))]
+    with_error = [mapping(choice) for choice in choices if mapping(choice).get("error")]
+    if not with_message and not with_error:
+        raise FaultyAnswerError("its answer is not a chat completion")
+    return next((choice for choice in with_message if _calls(choice["message"])), (*with_message, *with_error)[0])
+
+
+def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    calls = [mapping(call) for call in sequence(message.get("tool_calls"))]
+    made = [call for call in calls if _function(call)]
+    # The form of before 2024, which some gateways still speak.
+    if not made and mapping(message.get("function_call")).get("name"):
+        return [{"function": message["function_call"]}]
+    return made[: answers.MOST_TOOL_CALLS]
+
+
+def _function(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(call.get("function"))
+
+
+def _content(message: Mapping[str, Any], finish: str) -> str:
+    text = answers.text_of(message.get("content")) or answers.text_of(message.get("refusal"))
+    return text or (answers.REFUSED if finish == "content_filter" else "")
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    """Read the tokens; DeepSeek and Anthropic name the cached ones differently."""
+    prompt_details, completion_details = (
+        mapping(usage.get(name)) for name in ("prompt_tokens_details", "completion_tokens_details")
+    )
+    return Usage(
+        answers.tokens(usage.get("prompt_tokens")),
+        answers.tokens(
+            prompt_details.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens")
+        ),
+        answers.tokens(usage.get("completion_tokens")),
+        answers.tokens(completion_details.get("reasoning_tokens")),
+    )
+
+
+def _context(
+    message: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], ids: Sequence[str], settings: ProviderSettings
+) -> Mapping[str, Any] | None:
+    """Return what to store beside the message: where it came from, and what came with it and with each call."""
+    origin = {"origin": settings.origin}
+    context: dict[str, Any] = {name: message[name] for name in _CONTEXT_FIELDS if message.get(name)}
+    fields = [{name: value for name, value in call.items() if name not in _CALL_FIELDS} for call in calls[: len(ids)]]
+    if any(fields):
+        context["calls"] = fields
+    return answers.storable_context(context | origin) or origin

@@ -1,51 +1,177 @@
-"""The loop between the model and the tools. It knows no HTTP and no SQL: steps are recorded by whoever runs it."""
+"""The loop between the model and the tools. It knows no HTTP and no SQL: its caller records the steps."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from taskchat.agent.model import ChatMessage, Completion, Model
-from taskchat.agent.transcript import step
-from taskchat.errors import TurnInterruptedError
-from taskchat.tools import function_schemas
+from taskchat.agent import bounds
+from taskchat.agent.answers import is_written_call
+from taskchat.agent.prompt import INSTRUCTIONS, with_time
+from taskchat.agent.provider import (
+    Completion,
+    ContentRefusedError,
+    FunctionTool,
+    Prompt,
+    PromptTooLongError,
+    Provider,
+    Usage,
+)
+from taskchat.agent.transcript import (
+    AssistantMessage,
+    Message,
+    Recorded,
+    RecordedStep,
+    UserMessage,
+    transcript,
+)
+from taskchat.errors import ModelFailedError, TurnInterruptedError
+from taskchat.tools import TOOLS
 
-MAXIMUM_MODEL_CALLS = 8
-"""Calls of one turn that may ask for tools; one more, without tools, must come to an end."""
-SHORTEST_MODEL_CALL_SECONDS = 3.0
+MAXIMUM_MODEL_CALLS: Final = 8
+"""Calls of one turn that may ask for tools; one more, which may not, must come to an end."""
+SHORTEST_MODEL_CALL_SECONDS: Final = 3.0
 """With less time than this left, the turn stops between two steps instead of in the middle of one."""
+CORRECTION: Final = (
+    "That tool call was written as text, so nothing was called and nothing has changed. "
+    "Call the tool through the tool interface, or answer in plain words."
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A turn as the model is asked about it: what was said before, the message, and the steps that are recorded.
+
+    `context` is `prompt.time_context` of the turn's beginning, as stored beside the message. `provider_state` is what
+    was stored with the last of the `steps`. The two keys are opaque.
+    """
+
+    message: str
+    context: Mapping[str, Any]
+    history: Sequence[Recorded] = ()
+    steps: Sequence[RecordedStep] = ()
+    provider_state: Mapping[str, Any] | None = None
+    conversation_key: str | None = None
+    user_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was taken just now: what the model said, and the records of its tool calls."""
+
+    content: str
+    tool_calls: Sequence[Mapping[str, Any]]
+    model_context: Mapping[str, Any] | None
+
+
+RecordStep = Callable[[Completion], Sequence[Mapping[str, Any]]]
+"""Runs the tools that a completion asks for and returns the records of the calls.
+
+`content`, `model_context`, `provider_state` and `usage` of the completion have to be recorded with them.
+"""
 
 
 def run(
-    model: Model,
-    messages: list[ChatMessage],
-    *,
-    steps_taken: int,
-    record_step: Callable[[Completion], Sequence[Mapping[str, Any]]],
-    model_seconds: Callable[[], float],
+    provider: Provider, question: Question, *, record_step: RecordStep, model_seconds: Callable[[], float]
 ) -> Completion:
     """Let the model work until it answers in words; return that answer.
 
-    `messages` is the conversation so far, with the `steps_taken` of this turn; `record_step` runs the tools that a
-    completion asks for and returns what came of them; `model_seconds` tells how long the model's next call may take.
+    `model_seconds` tells how long the model's next call may take.
 
     Raises:
         ModelFailedError: the provider failed, or answered what cannot be used.
         ModelRateLimitedError: the provider asks to slow down.
-        TurnInterruptedError: the time is up.
+        TurnInterruptedError: there is no time for another call.
     """
-    for _ in range(steps_taken, MAXIMUM_MODEL_CALLS):
-        completion = _complete(model, messages, function_schemas(), model_seconds)
-        if not completion.requests:
-            return completion
-        messages.extend(step(completion.content, record_step(completion)))
-    return _complete(model, messages, [], model_seconds)
+    return _Turn(provider, question, record_step, model_seconds).run()
 
 
-def _complete(
-    model: Model, messages: list[ChatMessage], tools: Sequence[dict[str, Any]], model_seconds: Callable[[], float]
-) -> Completion:
-    timeout_seconds = model_seconds()
-    if timeout_seconds < SHORTEST_MODEL_CALL_SECONDS:
-        raise TurnInterruptedError(
-            "The answer takes longer than one request may; send it again to go on.", retry_after_seconds=1
+@functools.cache
+def function_tools() -> tuple[FunctionTool, ...]:
+    """Return the tools as models are told of them."""
+    return tuple(FunctionTool(tool.name, tool.description, tool.input_schema) for tool in TOOLS.values())
+
+
+class _Turn:
+    def __init__(
+        self, provider: Provider, question: Question, record_step: RecordStep, model_seconds: Callable[[], float]
+    ) -> None:
+        self._provider = provider
+        self._record_step = record_step
+        self._model_seconds = model_seconds
+        self._steps: list[RecordedStep] = list(question.steps)
+        self._history: Sequence[Recorded] = question.history
+        self._message = with_time(question.message, question.context)
+        self._question = question
+        self._state = question.provider_state
+        self._wasted = Usage()
+
+    def run(self) -> Completion:
+        while len(self._steps) < MAXIMUM_MODEL_CALLS and not self._has_sent_enough():
+            completion = self._complete(may_call_tools=True)
+            if not completion.requests:
+                return completion
+            calls = self._record_step(completion)
+            self._steps.append(Step(completion.content, calls, completion.model_context))
+            self._state = completion.provider_state
+        return self._complete(may_call_tools=False)
+
+    def _messages(self, steps: int) -> list[Message]:
+        """Return the transcript with so many of the steps, within the bounds."""
+        return bounds.bounded(transcript(self._history, self._message, self._steps[:steps]))
+
+    def _has_sent_enough(self) -> bool:
+        """Tell whether the turn's calls have sent so much together that the next one has to be the last."""
+        if not self._steps:
+            return False
+        sent = [bounds.size_bytes(self._messages(steps)) for steps in range(len(self._steps))]
+        return sum(sent) > max(bounds.TURN_INPUT_BYTES, 4 * sent[0])
+
+    def _complete(self, *, may_call_tools: bool) -> Completion:
+        completion = self._ask(may_call_tools=may_call_tools)
+        if not completion.requests and is_written_call(completion.content, list(TOOLS)):
+            completion = self._correct(completion, may_call_tools=may_call_tools)
+        completion = replace(completion, usage=completion.usage + self._wasted)
+        self._wasted = Usage()
+        return completion
+
+    def _correct(self, wrong: Completion, *, may_call_tools: bool) -> Completion:
+        self._wasted += wrong.usage
+        correction: list[Message] = [AssistantMessage(wrong.content), UserMessage(CORRECTION)]
+        completion = self._ask(correction, may_call_tools=may_call_tools)
+        if not completion.requests and is_written_call(completion.content, list(TOOLS)):
+            raise ModelFailedError(
+                "The model writes tool calls as text. The operator should check the server's tool-call parser, "
+                "or choose another model with OPENAI_MODEL."
+            )
+        return completion
+
+    def _ask(self, more: Sequence[Message] = (), *, may_call_tools: bool) -> Completion:
+        """Call the model; if the prompt is refused for its length or its history's content, again with less of it."""
+        while True:
+            try:
+                return self._provider.complete(self._prompt(more, may_call_tools=may_call_tools), self._seconds())
+            except (PromptTooLongError, ContentRefusedError) as refused:
+                if not self._history:
+                    raise ModelFailedError(str(refused), permanent=True) from refused
+                is_too_long = isinstance(refused, PromptTooLongError)
+                self._history = bounds.newest_half(self._history) if is_too_long else ()
+
+    def _prompt(self, more: Sequence[Message], *, may_call_tools: bool) -> Prompt:
+        return Prompt(
+            tools=function_tools(),
+            instructions=INSTRUCTIONS,
+            messages=[*self._messages(len(self._steps)), *more],
+            may_call_tools=may_call_tools,
+            provider_state=self._state,
+            conversation_key=self._question.conversation_key,
+            user_key=self._question.user_key,
         )
-    return model.complete(messages, tools, timeout_seconds)
+
+    def _seconds(self) -> float:
+        seconds = self._model_seconds()
+        if seconds < SHORTEST_MODEL_CALL_SECONDS:
+            raise TurnInterruptedError(
+                "The answer takes longer than one request may; send it again to go on.", retry_after_seconds=1
+            )
+        return seconds

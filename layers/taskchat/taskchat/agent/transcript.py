@@ -1,18 +1,39 @@
-"""What was said and done, in the form of the Chat Completions protocol."""
+"""The conversation as a model is given it: a sequence that every provider accepts, whatever the history holds.
 
+The rules, which `transcript` establishes and the protocols keep:
+
+1. The first message is a user's.
+2. No two user messages and no two assistant messages of words are neighbours: they are joined. Chat templates of vLLM,
+   llama.cpp and LM Studio refuse neighbours of one role.
+3. A tool's result follows the message that called the tool, and every call has one result.
+4. After results comes an assistant message, never a user's: https://github.com/mistralai/mistral-common refuses
+   "Unexpected role 'user' after role 'tool'".
+5. The last message is the user's, or one with results.
+6. No text is empty, and a message that holds nothing is left out.
+7. A tool's name has 1 to 64 letters, digits, `_` and `-`. Arguments and results are JSON objects.
+8. Ids of calls are unique. Their form depends on the protocol, which asks `WireIds` for them.
+"""
+
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
 
-from taskchat.agent.model import ChatMessage
+from taskchat.agent.prompt import with_time
 
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 LONGEST_NAME_CHARACTERS = 64
+NO_REPLY = "(no reply was given)"
+"""Stands between the results of a turn that ended without words and the next message of the person."""
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_JOINT = "\n\n"
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+SHORT_ID_CHARACTERS = 9
 
 
 class Recorded(Protocol):
-    """A recorded message; `tool_calls` holds elements of the audit trail, or None."""
+    """A recorded message; `tool_calls` holds elements of the audit trail, `model_context` what was stored beside."""
 
     @property
     def role(self) -> str: ...
@@ -20,31 +41,141 @@ class Recorded(Protocol):
     def content(self) -> str: ...
     @property
     def tool_calls(self) -> Sequence[Mapping[str, Any]] | None: ...
+    @property
+    def model_context(self) -> Mapping[str, Any] | None: ...
 
 
-def transcript(recorded: Iterable[Recorded]) -> Iterator[ChatMessage]:
-    """Yield the messages; each tool's result follows right after the message that called for it."""
-    for message in recorded:
-        if message.tool_calls:
-            yield from step(message.content, message.tool_calls)
-        else:
-            yield {"role": str(message.role), "content": message.content}
+class RecordedStep(Protocol):
+    """A recorded step of the running turn."""
+
+    @property
+    def content(self) -> str: ...
+    @property
+    def tool_calls(self) -> Sequence[Mapping[str, Any]] | None: ...
+    @property
+    def model_context(self) -> Mapping[str, Any] | None: ...
 
 
-def step(content: str, tool_calls: Sequence[Mapping[str, Any]]) -> Iterator[ChatMessage]:
-    """Yield one message of the assistant that used tools, then their results."""
-    yield {"role": "assistant", "content": content or None, "tool_calls": [_call(call) for call in tool_calls]}
-    for call in tool_calls:
-        outcome = {"error": call["error"]} if "error" in call else call["result"]
-        yield {"role": "tool", "tool_call_id": call["id"], "content": _json(outcome)}
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """The person's words."""
+
+    text: str
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    # Providers refuse a conversation with a name of another form in it, for ever; a model may have made one up.
-    name = _NOT_IN_A_NAME.sub("_", call["tool"])[:LONGEST_NAME_CHARACTERS] or "_"
-    function = {"name": name, "arguments": _json(call["arguments"])}
-    return {"id": call["id"], "type": "function", "function": function}
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One call of a tool with its result; `arguments` and `result` are JSON objects as text."""
+
+    id: str
+    name: str
+    arguments: str
+    result: str
 
 
-def _json(value: object) -> str:
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    """The assistant's words, and the tools that it called.
+
+    `context` is what the provider wants to see again. `step` counts the steps of the running turn from 0, and is None
+    for a message of an earlier turn.
+    """
+
+    text: str
+    uses: tuple[ToolUse, ...] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
+    step: int | None = None
+
+
+Message: TypeAlias = UserMessage | AssistantMessage
+
+
+def transcript(history: Iterable[Recorded], message: str, steps: Sequence[RecordedStep] = ()) -> list[Message]:
+    """Return the history, the person's `message` and the running turn's steps as one valid sequence."""
+    messages: list[Message] = []
+    for recorded in history:
+        append(messages, _message(recorded))
+    append(messages, UserMessage(message))
+    for number, step in enumerate(steps):
+        append(messages, AssistantMessage(step.content.strip(), _uses(step), step.model_context or {}, number))
+    return messages
+
+
+def append(messages: list[Message], message: Message) -> None:
+    """Add a message to a valid sequence in such a way that the sequence stays valid."""
+    last = messages[-1] if messages else None
+    match message, last:
+        case UserMessage(""), _:
+            pass
+        case AssistantMessage("", ()), _:
+            pass
+        case AssistantMessage(), None:
+            # The window begins at a user message; a beginning that was lost leaves nothing to answer.
+            pass
+        case UserMessage(text), UserMessage(before):
+            messages[-1] = UserMessage(before + _JOINT + text)
+        case UserMessage(), AssistantMessage(uses=uses) if uses:
+            messages += [AssistantMessage(NO_REPLY), message]
+        case AssistantMessage(text), AssistantMessage(before, ()):
+            messages[-1] = replace(message, text=_JOINT.join(part for part in (before, text) if part))
+        case _:
+            messages.append(message)
+
+
+class WireIds:
+    """The ids of calls in one request: unique, and of a form that the provider takes back.
+
+    A provider gets the ids of its own calls back as they came. Every other id becomes nine letters and digits, made
+    from the recorded one, because Mistral takes no other form and all providers take this one:
+    https://github.com/langchain-ai/langchain/pull/24668.
+    """
+
+    def __init__(self, own_form: re.Pattern[str] | None) -> None:
+        self._own_form = own_form
+        self._given: set[str] = set()
+
+    def next(self, recorded: str, *, is_own: bool) -> str:
+        """Return the id to send for a recorded one; the same history gives the same ids."""
+        number = 0
+        chosen = recorded
+        if not (is_own and self._own_form and self._own_form.fullmatch(recorded)) or chosen in self._given:
+            chosen = short_id(recorded)
+        while chosen in self._given:
+            number += 1
+            chosen = short_id(f"{recorded} {number}")
+        self._given.add(chosen)
+        return chosen
+
+
+def short_id(seed: str) -> str:
+    """Return nine letters and digits that follow from `seed`; `seed` itself if it has that form."""
+    if len(seed) == SHORT_ID_CHARACTERS and seed.isascii() and seed.isalnum():
+        return seed
+    number = int.from_bytes(hashlib.sha256(seed.encode(errors="replace")).digest()[:16])
+    characters = []
+    for _ in range(SHORT_ID_CHARACTERS):
+        number, place = divmod(number, len(_ALPHABET))
+        characters.append(_ALPHABET[place])
+    return "".join(characters)
+
+
+def compact_json(value: object) -> str:
+    """Return JSON without spaces, as a model is given it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _message(recorded: Recorded) -> Message:
+    if recorded.role == "assistant":
+        return AssistantMessage(recorded.content.strip(), _uses(recorded), recorded.model_context or {})
+    return UserMessage(with_time(recorded.content.strip(), recorded.model_context or {}))
+
+
+def _uses(recorded: RecordedStep) -> tuple[ToolUse, ...]:
+    return tuple(_use(call) for call in recorded.tool_calls or ())
+
+
+def _use(call: Mapping[str, Any]) -> ToolUse:
+    result = {"error": call["error"]} if "error" in call else call["result"]
+    # A model may have made up a name. Providers refuse one of another form in every later request.
+    name = _NOT_IN_A_NAME.sub("_", call["tool"])[:LONGEST_NAME_CHARACTERS] or "_"
+    return ToolUse(call["id"], name, compact_json(call["arguments"]), compact_json(result))

@@ -23,6 +23,7 @@ class WindowMessage:
     role: Role
     content: str
     tool_calls: Sequence[dict[str, Any]] | None
+    model_context: dict[str, Any] | None = None
 
 
 def load_window(

@@ -50,6 +50,7 @@ class Reply:
     message_id: int
     content: str
     tool_calls: Sequence[Mapping[str, Any]] | None
+    model_context: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""Bounds of what one turn may send to a model, in bytes of JSON text; a token is one byte at least and about four.
+
+The window bounds the history. These bounds are for the running turn: without them, a model that lists all tasks 32
+times in each of eight steps sends 102 MB to its provider for one message of a person.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from taskchat.agent.transcript import AssistantMessage, Message, Recorded, ToolUse, UserMessage, compact_json
+
+STEP_BYTES: Final = 32_000
+"""The newest step's arguments and results together."""
+EARLIER_STEP_BYTES: Final = 6_000
+"""An earlier step of the same turn: ids and titles stay, the rest goes first."""
+TURN_INPUT_BYTES: Final = 600_000
+"""All calls of a turn together; a turn that has sent this much is asked for its answer, without tools."""
+_SHORTEST_TEXT: Final = 60
+_LEAST_BYTES: Final = 200
+_IDENTIFYING = ("id", "title", "error", "code", "message")
+
+
+def bounded(messages: Sequence[Message]) -> list[Message]:
+    """Return a transcript whose running turn keeps to the bounds; what came before is as it was.
+
+    A step is as long as it may be when it is the newest, and becomes shorter once, when the next one is taken: so
+    the prefix that a provider has cached changes as rarely as possible.
+    """
+    steps = [message.step for message in messages if isinstance(message, AssistantMessage) and message.step is not None]
+    newest = max(steps, default=0)
+    return [
+        message
+        if isinstance(message, UserMessage) or message.step is None
+        else _shortened(message, STEP_BYTES if message.step == newest else EARLIER_STEP_BYTES)
+        for message in messages
+    ]
+
+
+def size_bytes(messages: Sequence[Message]) -> int:
+    """Return about how many bytes a transcript has in a request."""
+    total = 0
+    for message in messages:
+        total += len(message.text.encode(errors="replace"))
+        if isinstance(message, AssistantMessage):
+            total += sum(_use_bytes(use) for use in message.uses)
+            total += len(compact_json(message.context)) if message.context else 0
+    return total
+
+
+def newest_half(history: Sequence[Recorded]) -> Sequence[Recorded]:
+    """Return the newer half of a history, by bytes; nothing if it is a single message."""
+    left = sum(_recorded_bytes(message) for message in history) // 2
+    kept = 0
+    for message in reversed(history):
+        left -= _recorded_bytes(message)
+        if left < 0:
+            break
+        kept += 1
+    return history[len(history) - kept :]
+
+
+def shorten_result(result: Mapping[str, Any], limit_bytes: int) -> Mapping[str, Any]:
+    """Return a tool's result in at most about `limit_bytes` of JSON; it stays an object, and says what was left out.
+
+    Long texts are cut first. Then elements of lists keep only what names them: id, title, error. Then lists lose
+    their ends, and say how many elements that were.
+    """
+    if _json_bytes(result) <= limit_bytes:
+        return result
+    for text_characters in (400, _SHORTEST_TEXT):
+        shorter: dict[str, Any] = _cut_texts(dict(result), text_characters)
+        if _json_bytes(shorter) <= limit_bytes:
+            return shorter
+    named = {key: _names_only(value) for key, value in shorter.items()}
+    if _json_bytes(named) <= limit_bytes:
+        return named
+    return _cut_lists(named, limit_bytes)
+
+
+def _shortened(message: AssistantMessage, limit_bytes: int) -> AssistantMessage:
+    total = sum(_use_bytes(use) for use in message.uses)
+    if total <= limit_bytes:
+        return message
+    # Small results stay whole, and large ones share what is left.
+    left, uses = limit_bytes, {}
+    by_size = sorted(enumerate(message.uses), key=lambda numbered: _use_bytes(numbered[1]))
+    for position, (number, use) in enumerate(by_size):
+        share = max(_LEAST_BYTES, left // (len(by_size) - position))
+        uses[number] = _shortened_use(use, share)
+        left -= _use_bytes(uses[number])
+    return replace(message, uses=tuple(uses[number] for number in range(len(message.uses))))
+
+
+def _shortened_use(use: ToolUse, limit_bytes: int) -> ToolUse:
+    if _use_bytes(use) <= limit_bytes:
+        return use
+    arguments, result = json.loads(use.arguments), json.loads(use.result)
+    if len(use.arguments.encode()) > limit_bytes // 2:
+        arguments = shorten_result(arguments, limit_bytes // 2)
+    text = compact_json(arguments)
+    return replace(use, arguments=text, result=compact_json(shorten_result(result, limit_bytes - len(text.encode()))))
+
+
+def _recorded_bytes(message: Recorded) -> int:
+    return len(message.content.encode(errors="replace")) + len(compact_json(message.tool_calls or []))
+
+
+def _use_bytes(use: ToolUse) -> int:
+    return len(use.arguments.encode(errors="replace")) + len(use.result.encode(errors="replace"))
+
+
+def _json_bytes(value: object) -> int:
+    return len(compact_json(value).encode(errors="replace"))
+
+
+def _cut_texts(value: Any, characters: int) -> Any:
+    match value:
+        case str() if len(value) > characters:
+            return value[: characters - 1] + "…"
+        case list():
+            return [_cut_texts(item, characters) for item in value]
+        case dict():
+            return {_cut_texts(key, characters): _cut_texts(item, characters) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _names_only(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [
+        {key: item[key] for key in _IDENTIFYING if key in item} or {} if isinstance(item, dict) else item
+        for item in value
+    ]
+
+
+def _cut_lists(result: Mapping[str, Any], limit_bytes: int) -> Mapping[str, Any]:
+    lists = [key for key, value in result.items() if isinstance(value, list) and value]
+    bare = {key: value for key, value in result.items() if key not in lists}
+    left_out = "left_out"
+    if not lists or _json_bytes(bare) > limit_bytes:
+        return {left_out: "This was too long to be shown."}
+    kept: dict[str, Any] = {**result}
+    room = max(0, limit_bytes - _json_bytes(bare) - _LEAST_BYTES // 2) // len(lists)
+    for key in lists:
+        used, count = 0, 0
+        for item in result[key]:
+            used += _json_bytes(item) + 1
+            if used > room:
+                break
+            count += 1
+        if count < len(result[key]):
+            kept[key] = result[key][:count]
+            kept[left_out] = f"{len(result[key]) - count} more of {key}; ask for fewer at a time."
+    return kept
