@@ -172,8 +172,11 @@ def test_a_late_invocation_writes_nothing_after_a_message(
     with pytest.raises(TurnSupersededError):
         chat.answer(request_of("stale", "Stale", conversation_id), plenty)
     assert Counter(read(database, col(Turn.status))) == {TurnStatus.FINISHED: 2, TurnStatus.ABANDONED: 1}
-    roles_of_the_window = [message["role"] for message in scripted_model.requests[-1].messages]
-    assert roles_of_the_window == ["system", "user", "assistant", "user", "user"]
+    messages = scripted_model.requests[-1].messages
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    # Two messages of the person in a row are joined.
+    assert "Stale" in messages[-1]["content"]
+    assert messages[-1]["content"].endswith("Newer")
 
 
 # SQLite has one writer at a time: nothing can happen within another's transaction.

@@ -71,7 +71,7 @@ class Chat:
             return ChatReply(
                 started.conversation_id, final.message_id, final.content, _tool_calls(steps), replayed=True
             )
-        turn = _RunningTurn(self.database, request, budget, started.lease, _tool_calls(started.steps))
+        turn = _RunningTurn(self.database, request, budget, started.turn.lease, _tool_calls(started.turn.steps))
         with turn.given_back_on_error():
             answer = agent.run(
                 self.provider,
@@ -88,6 +88,7 @@ class Chat:
             request_hash=_hash(request),
             conversation_id=request.conversation_id,
             message=request.message,
+            message_context=agent.time_context(datetime.now(request.time_zone)),
         )
         token = uuid.uuid4()
 
@@ -105,7 +106,7 @@ class Chat:
                 tokens=self.history_tokens,
                 before_turn=turn.lease.turn_id,
             )
-            return _Started(turn.lease, turn.steps, history)
+            return _Started(turn, history)
 
         return self.database.transaction(work, seconds_left=budget.seconds_left)
 
@@ -125,8 +126,7 @@ class _Budget:
 
 @dataclass(frozen=True)
 class _Started:
-    lease: turns.Lease
-    steps: Sequence[turns.Reply]
+    turn: turns.StartedTurn
     history: Sequence[conversations.WindowMessage]
 
 
@@ -157,6 +157,8 @@ class _RunningTurn:
                 content=completion.content,
                 tool_calls=calls,
                 usage=_usage(completion),
+                model_context=completion.model_context,
+                provider_state=completion.provider_state,
             )
             return calls
 
@@ -169,7 +171,14 @@ class _RunningTurn:
         renewed = self.lease.renewed()
 
         def work(connection: Connection) -> int:
-            return turns.finish(connection, self.lease, renewed, content=completion.content, usage=_usage(completion))
+            return turns.finish(
+                connection,
+                self.lease,
+                renewed,
+                content=completion.content,
+                usage=_usage(completion),
+                model_context=completion.model_context,
+            )
 
         message_id = self._write(work, renewed, lambda recorded: recorded.message_id)
         return ChatReply(self.lease.conversation_id, message_id, completion.content, self.tool_calls)
@@ -212,12 +221,21 @@ class _RunningTurn:
 
 def _question(request: ChatRequest, started: _Started) -> agent.Question:
     """Return the turn for the model: history, the person's message, the steps so far."""
+    turn = started.turn
     return agent.Question(
         message=request.message,
-        context=agent.time_context(datetime.now(request.time_zone)),
+        context=turn.message_context or {},
         history=started.history,
-        steps=started.steps,
+        steps=turn.steps,
+        provider_state=turn.provider_state,
+        conversation_key=_opaque(f"conversation {turn.lease.conversation_id} of {request.principal.user_id}"),
+        user_key=_opaque(f"user {request.principal.user_id}"),
     )
+
+
+def _opaque(name: str) -> str:
+    """Return a name for the model's provider, from which it cannot learn whose it is."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _hash(request: ChatRequest) -> str:
@@ -226,7 +244,10 @@ def _hash(request: ChatRequest) -> str:
 
 
 def _usage(completion: agent.Completion) -> turns.Usage:
-    return turns.Usage(completion.model, completion.usage.input_tokens, completion.usage.output_tokens)
+    usage = completion.usage
+    return turns.Usage(
+        completion.model, usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens
+    )
 
 
 def _tool_calls(steps: Sequence[turns.Reply]) -> list[Mapping[str, Any]]:

@@ -169,7 +169,7 @@ def test_a_time_zone_may_be_null_empty_or_an_offset(
 ) -> None:
     scripted_model.script(says("Hello."))
     assert post_chat({"message": "Hi", "timezone": timezone}).status == 200
-    assert told in scripted_model.requests[0].messages[0]["content"]
+    assert told in scripted_model.requests[0].messages[-1]["content"]
 
 
 def test_a_body_of_a_megabyte_is_too_large(post_chat: Post) -> None:

@@ -18,7 +18,10 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class WindowMessage:
-    """A message for the model; `tool_calls` holds elements of the audit trail, or None."""
+    """A message for the model; `tool_calls` holds elements of the audit trail, or None.
+
+    `model_context` is what the model is told beside the message, and is read by `taskchat.agent`.
+    """
 
     role: Role
     content: str
@@ -42,7 +45,7 @@ def load_window(
     the turn `before_turn` are left out.
     """
     statement = (
-        sa.select(MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.tool_calls)
+        sa.select(MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.tool_calls, MESSAGES.c.model_context)
         .where(
             MESSAGES.c.conversation_id == conversation_id,
             sa.exists().where(is_own(user_id, conversation_id)),

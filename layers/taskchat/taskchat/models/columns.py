@@ -4,11 +4,12 @@ import enum
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, Enum, Float, ForeignKey, Integer
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Enum, Float, ForeignKey, Integer
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field
 
 SMALLEST_ID = 1
@@ -75,6 +76,11 @@ def _utc_in_on_postgres(element: utc_in, compiler: SQLCompiler, **options: Any) 
 def _utc_in_on_sqlite(element: utc_in, compiler: SQLCompiler, **options: Any) -> str:
     seconds = compiler.process(element.clauses, **options)
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', ({seconds}) || ' seconds') || '000')"
+
+
+def json_type() -> TypeEngine[Any]:
+    """Return the type of a JSON column. None is stored as NULL."""
+    return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 def id_column() -> Any:

@@ -5,8 +5,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from taskchat.models.columns import (
@@ -15,6 +14,7 @@ from taskchat.models.columns import (
     created_now,
     enum_type,
     id_column,
+    json_type,
     reference,
     updated_now,
     user_reference,
@@ -144,7 +144,11 @@ class Turn(SQLModel, table=True):
     error: str | None = Field(default=None, sa_column=Column(Text))
     model: str | None = Field(default=None, sa_column=Column(Text))
     input_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    cached_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
     output_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    reasoning_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    provider_state: dict[str, Any] | None = Field(default=None, sa_column=Column(json_type()))
+    """What the model's provider wants back with the next step. Null for a turn that has ended."""
     created_at: datetime = created_now()
     finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
@@ -168,10 +172,9 @@ class Message(SQLModel, table=True):
     )
     role: Role = Field(sa_column=Column(enum_type(Role, "ck_messages_role", 20), nullable=False))
     content: str = Field(sa_column=Column(Text, nullable=False))
-    tool_calls: list[dict[str, Any]] | None = Field(
-        default=None,
-        sa_column=Column(JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")),
-    )
+    tool_calls: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(json_type()))
+    model_context: dict[str, Any] | None = Field(default=None, sa_column=Column(json_type()))
+    """What the model is told beside the message: the time at which a person sent it, or data of its provider."""
     created_at: datetime = created_now()
 
 

@@ -17,6 +17,7 @@ class TurnRequest:
     request_hash: str
     conversation_id: int | None
     message: str
+    message_context: Mapping[str, Any] | None = None
     turn_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -41,11 +42,16 @@ class Usage:
     model: str
     input_tokens: int
     output_tokens: int
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A recorded message of the assistant; `tool_calls` is None for the final one."""
+    """A recorded message of the assistant; `tool_calls` is None for the final one.
+
+    `model_context` is what the model's provider wants to see again with the message.
+    """
 
     message_id: int
     content: str
@@ -55,10 +61,15 @@ class Reply:
 
 @dataclass(frozen=True)
 class StartedTurn:
-    """A turn that this invocation may work on, with the steps that earlier attempts recorded."""
+    """A turn that this invocation may work on, with the steps that earlier attempts recorded.
+
+    `message_context` was stored beside the person's message, and `provider_state` with the last step.
+    """
 
     lease: Lease
     steps: Sequence[Reply]
+    message_context: Mapping[str, Any] | None = None
+    provider_state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def begin(
     """
     for _ in range(BEGIN_TRIES):
         if (lease := _insert(connection, request, token, lease_seconds)) is not None:
-            return StartedTurn(lease, [])
+            return StartedTurn(lease, [], request.message_context)
         if (turn := _find_by_key(connection, request)) is not None:
             return _continue(connection, request, turn, token, lease_seconds)
         _make_way(connection, request)
@@ -72,8 +72,12 @@ def record_step(
     content: str,
     tool_calls: Sequence[Mapping[str, Any]],
     usage: Usage,
+    model_context: Mapping[str, Any] | None = None,
+    provider_state: Mapping[str, Any] | None = None,
 ) -> None:
     """Append a message with tool calls, in the transaction in which the tools ran; the lease is `renewed`.
+
+    `model_context` is stored with the message. `provider_state` replaces the turn's, which is deleted when it ends.
 
     Raises:
         TurnSupersededError: the lease is lost, so the tools must be undone with this transaction.
@@ -81,16 +85,29 @@ def record_step(
     turn = (
         update(TURNS)
         .where(*_is_held(held))
-        .values(lease_token=renewed.token, lease_expires_at=_in(lease_seconds), **_cost(usage))
+        .values(
+            lease_token=renewed.token,
+            lease_expires_at=_in(lease_seconds),
+            provider_state=provider_state,
+            **_cost(usage),
+        )
         .returning(TURNS.c.id, TURNS.c.conversation_id)
         .cte("turn")
     )
-    message = _message(turn, Role.ASSISTANT, content, tool_calls)
+    message = _message(turn, Role.ASSISTANT, content, tool_calls, model_context)
     if write(connection, turn, message, returning=message) is None:
         raise _superseded()
 
 
-def finish(connection: Connection, held: Lease, renewed: Lease, *, content: str, usage: Usage) -> int:
+def finish(
+    connection: Connection,
+    held: Lease,
+    renewed: Lease,
+    *,
+    content: str,
+    usage: Usage,
+    model_context: Mapping[str, Any] | None = None,
+) -> int:
     """Append the final reply, close the turn and return the id of the reply's message.
 
     Raises:
@@ -99,11 +116,17 @@ def finish(connection: Connection, held: Lease, renewed: Lease, *, content: str,
     turn = (
         update(TURNS)
         .where(*_is_held(held))
-        .values(status=TurnStatus.FINISHED, finished_at=utc_now(), lease_token=renewed.token, **_cost(usage))
+        .values(
+            status=TurnStatus.FINISHED,
+            finished_at=utc_now(),
+            lease_token=renewed.token,
+            provider_state=None,
+            **_cost(usage),
+        )
         .returning(TURNS.c.id, TURNS.c.conversation_id)
         .cte("turn")
     )
-    message = _message(turn, Role.ASSISTANT, content)
+    message = _message(turn, Role.ASSISTANT, content, model_context=model_context)
     conversation = (
         update(CONVERSATIONS)
         .where(CONVERSATIONS.c.id == turn.c.conversation_id)
@@ -135,7 +158,10 @@ def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent:
     `is_permanent` says that the same request will fail again until somebody removes the `reason`.
     """
     status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
-    connection.execute(update(TURNS).where(*_is_held(held)).values(status=status, error=reason))
+    changes: dict[str, Any] = {"status": status, "error": reason}
+    if is_permanent:
+        changes["provider_state"] = None
+    connection.execute(update(TURNS).where(*_is_held(held)).values(changes))
 
 
 def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, lease_seconds: float) -> Lease | None:
@@ -167,7 +193,7 @@ def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, leas
         .returning(TURNS.c.id, TURNS.c.conversation_id)
         .cte("turn")
     )
-    message = _message(turn, Role.USER, request.message)
+    message = _message(turn, Role.USER, request.message, model_context=request.message_context)
     if write(connection, turn, message, returning=message) is not None:
         return Lease(request.turn_id, conversation_id, 1, token)
     if is_new:
@@ -184,6 +210,7 @@ def _find_by_key(connection: Connection, request: TurnRequest) -> Row[Any] | Non
         TURNS.c.attempt,
         TURNS.c.lease_token,
         TURNS.c.lease_expires_at,
+        TURNS.c.provider_state,
         utc_now().label("now"),
     )
     statement = select(*columns).where(
@@ -202,7 +229,7 @@ def _continue(
         return FinishedTurn(turn.conversation_id, _replies(connection, turn.id))
     if turn.lease_token == token:
         # This invocation took the turn already, and the answer to its COMMIT was lost.
-        return StartedTurn(Lease(turn.id, turn.conversation_id, turn.attempt, token), _replies(connection, turn.id))
+        return _started(connection, turn, Lease(turn.id, turn.conversation_id, turn.attempt, token))
     if turn.status is TurnStatus.RUNNING:
         _refuse_a_live_lease(turn, TurnInProgressError, "This request is being worked on.")
     if turn.status is TurnStatus.ABANDONED or _has_newer_turn(connection, turn):
@@ -219,7 +246,13 @@ def _continue(
             error=None,
         )
     )
-    return StartedTurn(Lease(turn.id, turn.conversation_id, attempt, token), _replies(connection, turn.id))
+    return _started(connection, turn, Lease(turn.id, turn.conversation_id, attempt, token))
+
+
+def _started(connection: Connection, turn: Row[Any], lease: Lease) -> StartedTurn:
+    asked = select(MESSAGES.c.model_context).where(MESSAGES.c.turn_id == turn.id, MESSAGES.c.role == Role.USER)
+    context = connection.execute(asked).scalar_one_or_none()
+    return StartedTurn(lease, _replies(connection, turn.id), context, turn.provider_state)
 
 
 def _has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
@@ -252,7 +285,8 @@ def _make_way(connection: Connection, request: TurnRequest) -> None:
     ).one_or_none()
     if running is not None:
         _refuse_a_live_lease(running, ConversationBusyError, "Another message of this conversation is being answered.")
-        connection.execute(update(TURNS).where(TURNS.c.id == running.id).values(status=TurnStatus.ABANDONED))
+        abandoned = {"status": TurnStatus.ABANDONED, "provider_state": None}
+        connection.execute(update(TURNS).where(TURNS.c.id == running.id).values(abandoned))
     elif request.conversation_id is not None:
         conversations.get(connection, request.principal.user_id, request.conversation_id)
 
@@ -263,7 +297,13 @@ def _refuse_a_live_lease(turn: Row[Any], error: type[RetryableError], detail: st
         raise error(detail, retry_after_seconds=math.ceil(left_seconds))
 
 
-def _message(turn: CTE, role: Role, content: str, tool_calls: Sequence[Mapping[str, Any]] | None = None) -> CTE:
+def _message(
+    turn: CTE,
+    role: Role,
+    content: str,
+    tool_calls: Sequence[Mapping[str, Any]] | None = None,
+    model_context: Mapping[str, Any] | None = None,
+) -> CTE:
     """Return an INSERT of one message of the turn that `turn` wrote."""
     row: dict[str, ColumnElement[Any]] = {
         "conversation_id": turn.c.conversation_id,
@@ -271,6 +311,7 @@ def _message(turn: CTE, role: Role, content: str, tool_calls: Sequence[Mapping[s
         "role": literal(role, MESSAGES.c.role.type),
         "content": literal(content, MESSAGES.c.content.type),
         "tool_calls": literal(tool_calls, MESSAGES.c.tool_calls.type),
+        "model_context": literal(model_context, MESSAGES.c.model_context.type),
     }
     return (
         insert(MESSAGES)
@@ -297,14 +338,16 @@ def _cost(usage: Usage) -> dict[str, Any]:
     """Return the columns that count what all model calls of the turn have cost."""
     return {
         "model": usage.model,
-        "input_tokens": func.coalesce(TURNS.c.input_tokens, 0) + usage.input_tokens,
-        "output_tokens": func.coalesce(TURNS.c.output_tokens, 0) + usage.output_tokens,
+        **{
+            name: func.coalesce(TURNS.c[name], 0) + getattr(usage, name)
+            for name in ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+        },
     }
 
 
 def _replies(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
     statement = (
-        select(MESSAGES.c.id, MESSAGES.c.content, MESSAGES.c.tool_calls)
+        select(MESSAGES.c.id, MESSAGES.c.content, MESSAGES.c.tool_calls, MESSAGES.c.model_context)
         .where(MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.ASSISTANT)
         .order_by(MESSAGES.c.id)
     )
