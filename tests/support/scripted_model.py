@@ -204,6 +204,12 @@ class ScriptedModel:
         with self._lock:
             self._answers.extend(answers)
 
+    def replace_script(self, *answers: ScriptedAnswer) -> None:
+        """Drop the answers that nobody has asked for, and queue others."""
+        with self._lock:
+            self._answers.clear()
+            self._answers.extend(answers)
+
     @property
     def unused(self) -> int:
         """Return how many scripted answers nobody has asked for."""

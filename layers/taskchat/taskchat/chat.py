@@ -97,7 +97,7 @@ class Chat:
             if isinstance(turn, turns.FinishedTurn):
                 return turn
             if request.conversation_id is None:
-                return _Started(turn.lease, turn.steps, history=[])
+                return _Started(turn, history=[])
             history = conversations.load_window(
                 connection,
                 request.principal.user_id,

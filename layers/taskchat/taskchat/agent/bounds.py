@@ -19,6 +19,8 @@ TURN_INPUT_BYTES: Final = 600_000
 """All calls of a turn together; a turn that has sent this much is asked for its answer, without tools."""
 _SHORTEST_TEXT: Final = 60
 _LEAST_BYTES: Final = 200
+_NOTE_BYTES: Final = 60
+_LEFT_OUT: Final = "left_out"
 _IDENTIFYING = ("id", "title", "error", "code", "message")
 
 
@@ -137,21 +139,22 @@ def _names_only(value: Any) -> Any:
 
 
 def _cut_lists(result: Mapping[str, Any], limit_bytes: int) -> Mapping[str, Any]:
-    lists = [key for key, value in result.items() if isinstance(value, list) and value]
-    bare = {key: value for key, value in result.items() if key not in lists}
-    left_out = "left_out"
-    if not lists or _json_bytes(bare) > limit_bytes:
-        return {left_out: "This was too long to be shown."}
-    kept: dict[str, Any] = {**result}
-    room = max(0, limit_bytes - _json_bytes(bare) - _LEAST_BYTES // 2) // len(lists)
-    for key in lists:
-        used, count = 0, 0
-        for item in result[key]:
-            used += _json_bytes(item) + 1
-            if used > room:
-                break
-            count += 1
-        if count < len(result[key]):
-            kept[key] = result[key][:count]
-            kept[left_out] = f"{len(result[key]) - count} more of {key}; ask for fewer at a time."
-    return kept
+    lists = {key: value for key, value in result.items() if isinstance(value, list) and value}
+    room = limit_bytes - _json_bytes({**result, **{key: [] for key in lists}}) - _NOTE_BYTES
+    left_out = 0
+    kept = dict(result)
+    for key, items in lists.items():
+        count = _fitting(items, room // len(lists))
+        kept[key] = items[:count]
+        left_out += len(items) - count
+    kept[_LEFT_OUT] = f"{left_out} more; ask for fewer at a time."
+    return kept if _json_bytes(kept) <= limit_bytes else {_LEFT_OUT: "This was too long to be shown."}
+
+
+def _fitting(items: Sequence[Any], room_bytes: int) -> int:
+    """Return how many of the items fit."""
+    for count, item in enumerate(items):
+        room_bytes -= _json_bytes(item) + 1
+        if room_bytes < 0:
+            return count
+    return len(items)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
@@ -24,7 +23,7 @@ from taskchat.errors import TurnInterruptedError
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 LARGEST_ANSWER_BYTES: Final = 1_000_000
 LARGEST_ERROR_BYTES: Final = 64_000
-LONGEST_ERROR_SECONDS: Final = 2.0
+LONGEST_ERROR_SECONDS: Final = 1.0
 """How long the body of an error is read; its status alone is answer enough."""
 _CERTIFICATES = httpx2.create_ssl_context()
 """Read at import, where nobody waits for it, and part of a snapshot."""
@@ -141,11 +140,9 @@ def _refuse(response: httpx2.Response) -> None:
     if response.is_success:
         return
     body = bytearray()
-    # The body of a server's own failure helps nobody, and such a server may be slow.
-    if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-        end = time.monotonic() + LONGEST_ERROR_SECONDS
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > LARGEST_ERROR_BYTES or time.monotonic() > end:
-                break
+    end = time.monotonic() + LONGEST_ERROR_SECONDS
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_ERROR_BYTES or time.monotonic() > end:
+            break
     raise RefusedError(read_refusal(response.status_code, response.headers, bytes(body[:LARGEST_ERROR_BYTES])))

@@ -100,8 +100,6 @@ class OpenAIProvider:
         return Api.RESPONSES if self._adaptation.wants_responses else settings.default_api
 
     def _adapt(self, refusal: Refusal, prompt: Prompt) -> str | None:
-        if refusal.is_passing or refusal.is_too_long:
-            return None
         settings = self._settings()
         body = _PROTOCOLS[self._api(settings)].request(prompt, settings, self._adaptation)
         return adapt(self._adaptation, refusal, body)

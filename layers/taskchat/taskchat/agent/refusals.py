@@ -59,17 +59,17 @@ class Refusal:
 
     @property
     def is_passing(self) -> bool:
-        """Whether the same request, sent right away, often succeeds.
+        """Whether the same request, sent right away, often succeeds."""
+        is_passing = self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or self.status in _PASSING
+        return (is_passing or self.is_bad_generation) and not self.is_too_long
 
-        Groq's `tool_use_failed` is one: its model wrote a call that its parser could not read
-        (https://console.groq.com/docs/tool-use).
+    @property
+    def is_bad_generation(self) -> bool:
+        """Whether the model wrote a call that the provider could not read, as Groq says with status 400.
+
+        https://console.groq.com/docs/tool-use
         """
-        return (
-            self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            or self.status in _PASSING
-            or "tool_use_failed" in self.text
-            or "failed to call a function" in self.text
-        ) and not self.is_too_long
+        return "tool_use_failed" in self.text or "failed to call a function" in self.text
 
     @property
     def is_rate_limit(self) -> bool:
@@ -112,8 +112,9 @@ class Refusal:
 
     @property
     def is_malformed(self) -> bool:
-        """Whether the request's form was refused, so that another form may be taken."""
-        return self.status in (400, 404, 422, 500) and not self.is_filtered
+        """Whether the request's form may have been refused, so that another form may be taken."""
+        is_possible = self.status in (400, 404, 422, 500)
+        return is_possible and not (self.is_filtered or self.is_bad_generation or self.is_too_long)
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:

@@ -1,0 +1,92 @@
+"""What one turn sends is bounded, and what is left out is said."""
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskchat.agent import bounds
+from taskchat.agent.bounds import shorten_result
+from taskchat.agent.transcript import AssistantMessage, Message, ToolUse, UserMessage
+
+TASK = {"id": 7, "title": "Buy milk", "priority": "high", "due_at": None, "completed": False}
+
+
+def listed(count: int, title: str = "Buy milk") -> dict[str, Any]:
+    return {"tasks": [{**TASK, "id": number, "title": title} for number in range(count)], "count": count}
+
+
+def step(number: int, results: list[dict[str, Any]]) -> AssistantMessage:
+    uses = tuple(ToolUse(f"c{place}", "list_tasks", "{}", json.dumps(result)) for place, result in enumerate(results))
+    return AssistantMessage("", uses, step=number)
+
+
+def test_a_short_result_stays_as_it_is() -> None:
+    assert shorten_result(listed(3), 2_000) == listed(3)
+
+
+def test_long_texts_are_cut_before_anything_is_left_out() -> None:
+    shorter = shorten_result(listed(20, "x" * 200), 4_000)
+    assert [task["id"] for task in shorter["tasks"]] == list(range(20))
+    assert all(task["title"].endswith("…") for task in shorter["tasks"])
+    assert shorter["tasks"][0].keys() == TASK.keys()
+
+
+def test_ids_and_titles_stay_when_the_rest_goes() -> None:
+    shorter = shorten_result(listed(100), 5_000)
+    assert shorter["tasks"][99] == {"id": 99, "title": "Buy milk"}
+    assert "left_out" not in shorter
+
+
+def test_a_list_that_is_still_too_long_says_what_is_missing() -> None:
+    shorter = shorten_result(listed(1_000), 3_000)
+    kept = len(shorter["tasks"])
+    assert 10 < kept <= 100
+    assert shorter["left_out"].startswith(f"{1_000 - kept} more;")
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=300),
+            lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=8), inner, max_size=5),
+        ),
+        max_size=6,
+    ),
+    st.integers(200, 4_000),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_result_fits_its_limit(result: dict[str, Any], limit: int) -> None:
+    assert len(json.dumps(shorten_result(result, limit), ensure_ascii=False, separators=(",", ":")).encode()) <= limit
+
+
+def test_thirty_two_lists_a_step_stay_within_the_bounds() -> None:
+    messages: list[Message] = [UserMessage("Hi")]
+    messages += [step(number, [listed(100, "x" * 200)] * 32) for number in range(8)]
+    sent = bounds.bounded(messages)
+    newest, earlier = bounds.size_bytes(sent[-1:]), bounds.size_bytes(sent[1:-1])
+    assert newest <= bounds.STEP_BYTES
+    assert earlier <= 7 * bounds.EARLIER_STEP_BYTES * 1.2
+    assert sent[0] == messages[0]
+
+
+def test_small_results_stay_whole_beside_a_large_one() -> None:
+    (bounded,) = bounds.bounded([step(0, [listed(2), listed(2_000), listed(2)])])
+    assert isinstance(bounded, AssistantMessage)
+    small, large, other = (json.loads(use.result) for use in bounded.uses)
+    assert (small, other) == (listed(2), listed(2))
+    assert len(large["tasks"]) > 100
+
+
+def test_steps_of_earlier_turns_are_left_to_the_window() -> None:
+    message = AssistantMessage("", (ToolUse("c", "list_tasks", "{}", json.dumps(listed(2_000))),))
+    assert bounds.bounded([message]) == [message]
+
+
+def test_long_arguments_are_shortened_and_stay_an_object() -> None:
+    use = ToolUse("c", "create_task", json.dumps({"title": "x" * 49_000}), "{}")
+    (bounded,) = bounds.bounded([AssistantMessage("", (use,), step=0)])
+    assert isinstance(bounded, AssistantMessage)
+    assert len(json.loads(bounded.uses[0].arguments)["title"]) <= 400
