@@ -16,9 +16,24 @@ Messages are ordered by their ids, which grow in the order of writing. Locks are
 import math
 import uuid
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from taskchat import conversations
@@ -32,12 +47,46 @@ from taskchat.errors import (
 from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_in, utc_now
 from taskchat.models.columns import SECONDS
 from taskchat.turns.records import FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
-from taskchat.turns.writes import write
+from taskchat.turns.writes import Writes
 
 BEGIN_TRIES = 4
 """Retries when another turn of the conversation starts and ends between our checks."""
 LONGEST_LEASE_SECONDS = 60.0
 """A lease covers one model call, so a longer one means that a clock was changed. It counts as expired."""
+
+
+_HELD = (
+    TURNS.c.id == bindparam("turn_id"),
+    TURNS.c.status == TurnStatus.RUNNING,
+    TURNS.c.attempt == bindparam("held_attempt"),
+    TURNS.c.lease_token == bindparam("held_token"),
+)
+_LEASE = {
+    "lease_token": bindparam("new_token", type_=TURNS.c.lease_token.type),
+    "lease_expires_at": utc_in(bindparam("lease_seconds", type_=SECONDS)),
+}
+_COST = {
+    "model": bindparam("used_model", type_=TURNS.c.model.type),
+    "input_tokens": func.coalesce(TURNS.c.input_tokens, 0) + bindparam("used_input_tokens", type_=BigInteger),
+    "output_tokens": func.coalesce(TURNS.c.output_tokens, 0) + bindparam("used_output_tokens", type_=BigInteger),
+}
+
+
+def _message(turn: CTE, role: Role) -> CTE:
+    """Return an INSERT of one message of the turn that `turn` wrote."""
+    row: dict[str, ColumnElement[Any]] = {
+        "conversation_id": turn.c.conversation_id,
+        "turn_id": turn.c.id,
+        "role": literal(role, MESSAGES.c.role.type),
+    }
+    for column in (MESSAGES.c.content, MESSAGES.c.tool_calls, MESSAGES.c.model_context):
+        row[column.name] = bindparam(f"message_{column.name}", type_=column.type)
+    return (
+        insert(MESSAGES)
+        .from_select(list(row), select(*row.values()), include_defaults=False)
+        .returning(MESSAGES.c.id)
+        .cte("message")
+    )
 
 
 def begin(
@@ -63,6 +112,16 @@ def begin(
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
+_stepping = (
+    update(TURNS)
+    .where(*_HELD)
+    .values(**_LEASE, **_COST, provider_state=bindparam("new_provider_state", type_=TURNS.c.provider_state.type))
+    .returning(TURNS.c.id, TURNS.c.conversation_id)
+    .cte("turn")
+)
+_RECORD_STEP = Writes(_stepping, _message(_stepping, Role.ASSISTANT))
+
+
 def record_step(
     connection: Connection,
     held: Lease,
@@ -82,21 +141,39 @@ def record_step(
     Raises:
         TurnSupersededError: the lease is lost, so the tools must be undone with this transaction.
     """
-    turn = (
-        update(TURNS)
-        .where(*_is_held(held))
-        .values(
-            lease_token=renewed.token,
-            lease_expires_at=_in(lease_seconds),
-            provider_state=provider_state,
-            **_cost(usage),
-        )
-        .returning(TURNS.c.id, TURNS.c.conversation_id)
-        .cte("turn")
-    )
-    message = _message(turn, Role.ASSISTANT, content, tool_calls, model_context)
-    if write(connection, turn, message, returning=message) is None:
+    values = {
+        **_held(held),
+        **_cost(usage),
+        **_message_values(content, tool_calls, model_context),
+        "new_token": renewed.token,
+        "lease_seconds": lease_seconds,
+        "new_provider_state": provider_state,
+    }
+    if _RECORD_STEP.run(connection, values) is None:
         raise _superseded()
+
+
+_finishing = (
+    update(TURNS)
+    .where(*_HELD)
+    .values(
+        **_COST,
+        status=TurnStatus.FINISHED,
+        finished_at=utc_now(),
+        lease_token=_LEASE["lease_token"],
+        provider_state=None,
+    )
+    .returning(TURNS.c.id, TURNS.c.conversation_id)
+    .cte("turn")
+)
+_touching = (
+    update(CONVERSATIONS)
+    .where(CONVERSATIONS.c.id == _finishing.c.conversation_id)
+    .values(updated_at=utc_now())
+    .returning(CONVERSATIONS.c.id)
+    .cte("conversation")
+)
+_FINISH = Writes(_finishing, _touching, _message(_finishing, Role.ASSISTANT))
 
 
 def finish(
@@ -113,31 +190,16 @@ def finish(
     Raises:
         TurnSupersededError: the lease is lost.
     """
-    turn = (
-        update(TURNS)
-        .where(*_is_held(held))
-        .values(
-            status=TurnStatus.FINISHED,
-            finished_at=utc_now(),
-            lease_token=renewed.token,
-            provider_state=None,
-            **_cost(usage),
-        )
-        .returning(TURNS.c.id, TURNS.c.conversation_id)
-        .cte("turn")
-    )
-    message = _message(turn, Role.ASSISTANT, content, model_context=model_context)
-    conversation = (
-        update(CONVERSATIONS)
-        .where(CONVERSATIONS.c.id == turn.c.conversation_id)
-        .values(updated_at=utc_now())
-        .returning(CONVERSATIONS.c.id)
-        .cte("conversation")
-    )
-    row = write(connection, turn, message, conversation, returning=message)
-    if row is None:
+    values = {
+        **_held(held),
+        **_cost(usage),
+        **_message_values(content, None, model_context),
+        "new_token": renewed.token,
+    }
+    message_id = _FINISH.run(connection, values)
+    if message_id is None:
         raise _superseded()
-    return int(row.id)
+    return message_id
 
 
 def recorded(connection: Connection, renewed: Lease) -> Sequence[Reply] | None:
@@ -161,31 +223,26 @@ def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent:
     changes: dict[str, Any] = {"status": status, "error": reason}
     if is_permanent:
         changes["provider_state"] = None
-    connection.execute(update(TURNS).where(*_is_held(held)).values(changes))
+    connection.execute(update(TURNS).where(*_HELD).values(changes), _held(held))
 
 
-def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, lease_seconds: float) -> Lease | None:
-    """Insert the turn and the person's message, or return None if the key or the conversation is taken."""
-    is_new = request.conversation_id is None
-    conversation_id = request.conversation_id or conversations.create(connection, request.principal, request.message)
-    row = {
-        "id": literal(request.turn_id, TURNS.c.id.type),
-        # The lock makes a conversation that is being deleted count as deleted.
+def _beginning(dialect: ModuleType) -> Writes:
+    row: dict[str, ColumnElement[Any]] = {
+        "id": bindparam("turn_id", type_=TURNS.c.id.type),
         "conversation_id": CONVERSATIONS.c.id,
         "user_id": CONVERSATIONS.c.user_id,
-        "idempotency_key": literal(request.idempotency_key),
-        "request_hash": literal(request.request_hash),
+        "idempotency_key": bindparam("new_idempotency_key", type_=String),
+        "request_hash": bindparam("new_request_hash", type_=String),
         "status": literal(TurnStatus.RUNNING, TURNS.c.status.type),
         "attempt": literal(1),
-        "lease_token": literal(token, TURNS.c.lease_token.type),
-        "lease_expires_at": _in(lease_seconds),
+        **_LEASE,
     }
+    # The lock makes a conversation that is being deleted count as deleted.
     own_conversation = (
         select(*row.values())
-        .where(CONVERSATIONS.c.id == conversation_id, CONVERSATIONS.c.user_id == request.principal.user_id)
+        .where(CONVERSATIONS.c.id == bindparam("conversation"), CONVERSATIONS.c.user_id == bindparam("user"))
         .with_for_update(read=True, key_share=True)
     )
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     turn = (
         dialect.insert(TURNS)
         .from_select(list(row), own_conversation, include_defaults=False)
@@ -193,8 +250,27 @@ def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, leas
         .returning(TURNS.c.id, TURNS.c.conversation_id)
         .cte("turn")
     )
-    message = _message(turn, Role.USER, request.message, model_context=request.message_context)
-    if write(connection, turn, message, returning=message) is not None:
+    return Writes(turn, _message(turn, Role.USER))
+
+
+_BEGIN = {"postgresql": _beginning(postgresql), "sqlite": _beginning(sqlite)}
+
+
+def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, lease_seconds: float) -> Lease | None:
+    """Insert the turn and the person's message, or return None if the key or the conversation is taken."""
+    is_new = request.conversation_id is None
+    conversation_id = request.conversation_id or conversations.create(connection, request.principal, request.message)
+    values = {
+        "turn_id": request.turn_id,
+        "conversation": conversation_id,
+        "user": request.principal.user_id,
+        "new_idempotency_key": request.idempotency_key,
+        "new_request_hash": request.request_hash,
+        "new_token": token,
+        "lease_seconds": lease_seconds,
+        **_message_values(request.message, None, request.message_context),
+    }
+    if _BEGIN[connection.dialect.name].run(connection, values) is not None:
         return Lease(request.turn_id, conversation_id, 1, token)
     if is_new:
         connection.execute(delete(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id))
@@ -242,7 +318,7 @@ def _continue(
             status=TurnStatus.RUNNING,
             attempt=attempt,
             lease_token=token,
-            lease_expires_at=_in(lease_seconds),
+            lease_expires_at=utc_in(literal(lease_seconds, SECONDS)),
             error=None,
         )
     )
@@ -297,52 +373,22 @@ def _refuse_a_live_lease(turn: Row[Any], error: type[RetryableError], detail: st
         raise error(detail, retry_after_seconds=math.ceil(left_seconds))
 
 
-def _message(
-    turn: CTE,
-    role: Role,
-    content: str,
-    tool_calls: Sequence[Mapping[str, Any]] | None = None,
-    model_context: Mapping[str, Any] | None = None,
-) -> CTE:
-    """Return an INSERT of one message of the turn that `turn` wrote."""
-    row: dict[str, ColumnElement[Any]] = {
-        "conversation_id": turn.c.conversation_id,
-        "turn_id": turn.c.id,
-        "role": literal(role, MESSAGES.c.role.type),
-        "content": literal(content, MESSAGES.c.content.type),
-        "tool_calls": literal(tool_calls, MESSAGES.c.tool_calls.type),
-        "model_context": literal(model_context, MESSAGES.c.model_context.type),
-    }
-    return (
-        insert(MESSAGES)
-        .from_select(list(row), select(*row.values()), include_defaults=False)
-        .returning(MESSAGES.c.id)
-        .cte("message")
-    )
-
-
-def _is_held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    return (
-        TURNS.c.id == lease.turn_id,
-        TURNS.c.status == TurnStatus.RUNNING,
-        TURNS.c.attempt == lease.attempt,
-        TURNS.c.lease_token == lease.token,
-    )
-
-
-def _in(seconds: float) -> ColumnElement[Any]:
-    return utc_in(literal(seconds, SECONDS))
+def _held(lease: Lease) -> dict[str, Any]:
+    return {"turn_id": lease.turn_id, "held_attempt": lease.attempt, "held_token": lease.token}
 
 
 def _cost(usage: Usage) -> dict[str, Any]:
-    """Return the columns that count what all model calls of the turn have cost."""
     return {
-        "model": usage.model,
-        **{
-            name: func.coalesce(TURNS.c[name], 0) + getattr(usage, name)
-            for name in ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
-        },
+        "used_model": usage.model,
+        "used_input_tokens": usage.input_tokens,
+        "used_output_tokens": usage.output_tokens,
     }
+
+
+def _message_values(
+    content: str, tool_calls: Sequence[Mapping[str, Any]] | None, model_context: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    return {"message_content": content, "message_tool_calls": tool_calls, "message_model_context": model_context}
 
 
 def _replies(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
