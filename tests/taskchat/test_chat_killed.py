@@ -36,7 +36,9 @@ class Behaviour:
         """Answer; of the answers after the first step, as many as are left are faults."""
         roles = [message["role"] for message in request.messages]
         of_the_person = len(roles) - 1 - roles[::-1].index("user")
-        match request.messages[of_the_person]["content"], roles[of_the_person:].count("tool"):
+        # The words come after the time, and after the words of a turn that did not end.
+        words = request.messages[of_the_person]["content"].rpartition("\n\n")[2]
+        match words, roles[of_the_person:].count("tool"):
             case "Hello", _:
                 return says("Hello.")
             case "Stale", _:
