@@ -1,7 +1,9 @@
 """Problem documents, and the log lines and metrics beside them."""
 
+import errno
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,18 @@ def test_server_problems_are_logged_and_counted(
     assert [line["level"] for line in logged(log)] in (["WARNING", "INFO"], ["ERROR", "INFO"])
     (metric,) = metrics(capsys)
     assert (metric["Problems"], metric["service"], metric["code"]) == ([1.0], logger.service, code)
+
+
+class FullDisk(io.StringIO):
+    """A stream that takes no character more."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_a_problem_is_answered_if_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", FullDisk())
+    assert answer_to(DatabaseUnavailableError("Down.", retry_after_seconds=2)).status == 503
 
 
 def test_client_problems_are_not_counted(log: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """Log lines and metrics about failed requests, for the people who operate Taskchat."""
 
+from contextlib import suppress
+
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from taskchat.errors import InternalError, TaskchatError
@@ -26,6 +28,7 @@ def note_defect(error: Exception) -> InternalError:
 
 
 def _count(error: TaskchatError) -> None:
-    with single_metric(PROBLEMS_METRIC, MetricUnit.Count, 1, namespace=METRICS_NAMESPACE) as metric:
+    # A metric is a line of standard output. A full disk or a closed pipe must not cost the caller the answer.
+    with suppress(OSError), single_metric(PROBLEMS_METRIC, MetricUnit.Count, 1, namespace=METRICS_NAMESPACE) as metric:
         metric.add_dimension("service", logger.service)
         metric.add_dimension("code", error.code)
