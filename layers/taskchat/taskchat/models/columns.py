@@ -91,10 +91,12 @@ def id_column() -> Any:
     )
 
 
-def reference(target: str) -> Any:
-    """Return a BIGINT foreign key to `target`; the row is deleted with the row it refers to."""
+def reference(target: str, *, ondelete: str = "CASCADE") -> Any:
+    """Return a BIGINT foreign key to `target`. With `SET NULL`, the row stays when the row it refers to is deleted."""
     kind = BigInteger().with_variant(Integer(), "sqlite")
-    return Field(sa_column=Column(kind, ForeignKey(target, ondelete="CASCADE"), nullable=False))
+    return Field(
+        default=None, sa_column=Column(kind, ForeignKey(target, ondelete=ondelete), nullable=ondelete == "SET NULL")
+    )
 
 
 def user_reference() -> Any:

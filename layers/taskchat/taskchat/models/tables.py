@@ -44,6 +44,8 @@ class Role(enum.StrEnum):
 class TurnStatus(enum.StrEnum):
     """The state of a turn; `taskchat.turns.transitions` draws the transitions."""
 
+    QUEUED = "queued"
+    """Accepted, and not begun. The worker will run it."""
     RUNNING = "running"
     """An invocation holds the lease, or died while it held it. A conversation has at most one such turn."""
     FINISHED = "finished"
@@ -54,6 +56,13 @@ class TurnStatus(enum.StrEnum):
     """Stopped by a fault that does not pass by itself, such as a refused API key. The same request still continues."""
     ABANDONED = "abandoned"
     """The lease expired and a newer message took the conversation. Final."""
+    CANCELLED = "cancelled"
+    """The person stopped it, or deleted its conversation. Final."""
+    REPLACED = "replaced"
+    """The person edited its message or asked again. Its effects are undone. Final."""
+
+
+_UNFINISHED = "status IN ('queued', 'running', 'interrupted')"
 
 
 class User(SQLModel, table=True):
@@ -130,11 +139,18 @@ class Turn(SQLModel, table=True):
             sqlite_where=text("status = 'running'"),
         ),
         Index("ix_turns_conversation_id", "conversation_id"),
+        Index(
+            "ix_turns_unfinished",
+            "lease_expires_at",
+            postgresql_where=text(_UNFINISHED),
+            sqlite_where=text(_UNFINISHED),
+        ),
     )
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     user_id: uuid.UUID = user_reference()
-    conversation_id: int = reference("conversations.id")
+    conversation_id: int | None = reference("conversations.id", ondelete="SET NULL")
+    """Null after the conversation was deleted. The key outlives it, so that a late repetition does nothing."""
     idempotency_key: str = Field(sa_column=Column(String(255), nullable=False))
     request_hash: str = Field(sa_column=Column(String(64), nullable=False))
     status: TurnStatus = Field(sa_column=Column(enum_type(TurnStatus, "ck_turns_status", 20), nullable=False))
@@ -151,6 +167,11 @@ class Turn(SQLModel, table=True):
     """What the model's provider wants back with the next step. Null for a turn that has ended."""
     created_at: datetime = created_now()
     finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    time_zone: str | None = Field(default=None, sa_column=Column(String(64)))
+    idle_attempts: int = Field(default=0, nullable=False, sa_column_kwargs={"server_default": text("0")})
+    """Attempts since the last recorded step."""
+    replaces_turn_id: uuid.UUID | None = Field(default=None)
+    undone_by_turn_id: uuid.UUID | None = Field(default=None)
 
 
 class Message(SQLModel, table=True):
