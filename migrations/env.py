@@ -1,8 +1,11 @@
-"""Alembic's environment: on the connection that the migrate function hands in, or on one of its own.
+"""Alembic's environment: it uses the connection of the migrate function, or opens one of its own.
 
-Attributes of the configuration: `connection` (a `Connection` within a transaction), `dialect` (a name, for the
-statements alone), `on_version_apply` (called for each revision that was applied).
+Attributes of the configuration: `connection` (a `Connection` within a transaction), `dialect` (its name, to print
+statements without a database), `on_version_apply` (called after each revision).
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection
@@ -14,10 +17,16 @@ from taskchat.database import driver_url
 from taskchat.settings import settings
 
 
+def _is_compared(name: str | None, kind: str, _parents: Mapping[Any, str | None]) -> bool:
+    # A table without a model may be of another application. Autogenerate would drop it.
+    return kind != "table" or name in SQLModel.metadata.tables
+
+
 def _run_on(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=SQLModel.metadata,
+        include_name=_is_compared,
         compare_server_default=True,
         render_as_batch=connection.dialect.name == "sqlite",
         on_version_apply=context.config.attributes.get("on_version_apply"),

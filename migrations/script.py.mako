@@ -12,6 +12,9 @@ down_revision: str | None = ${repr(down_revision)}
 branch_labels: None = ${repr(branch_labels)}
 depends_on: None = ${repr(depends_on)}
 
+# Tell what a downgrade loses, in words that follow "forgets".
+FORGETS: tuple[str, ...] = ()
+
 
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}

@@ -1,4 +1,4 @@
-"""The one transaction in which a migration runs, for the migrate function and for the `alembic` command alike."""
+"""The transaction of a migration, for the migrate function and for the `alembic` command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,25 +8,25 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
-from taskchat.database import CONNECT_TIMEOUT_SECONDS
+from taskchat.database import CONNECT_TIMEOUT_SECONDS, redact_errors
 
 ADVISORY_LOCK = 8_241_530_771_906
-"""Whoever migrates holds the advisory lock of this number; locks are counted per database, so any will do."""
+"""A migration holds this advisory lock. The number is arbitrary: advisory locks are local to a database."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a migration may keep itself, or others, waiting."""
+    """The longest waits of a migration, in seconds."""
 
     turn_seconds: float = 60.0
-    """For another migration to end."""
+    """Wait for another migration to end."""
     lock_seconds: float = 10.0
-    """For the lock on a table; meanwhile every other query of that table queues up behind."""
+    """Wait for the lock on a table. All later queries of that table queue behind this wait."""
     statement_seconds: float = 300.0
-    """For one statement, and for an idle moment between two (a function that was frozen in the middle)."""
+    """Duration of a statement, and of an idle moment between two, as in a function that was frozen."""
 
     def within(self, seconds: float) -> "Limits":
-        """Return limits that fit into the time left, so that the migration itself ends and says why."""
+        """Return limits that fit into `seconds`, so that the migration can end by itself and report why."""
         return Limits(
             turn_seconds=min(self.turn_seconds, max(0.1, seconds / 2)),
             lock_seconds=min(self.lock_seconds, max(0.1, seconds / 2)),
@@ -36,10 +36,10 @@ class Limits:
 
 @contextmanager
 def migration_transaction(url: URL, limits: Limits, *, changes: bool = True) -> Iterator[Connection]:
-    """Open a connection and a transaction, yield, commit; everything is undone when the block raises.
+    """Open a connection and a transaction, yield the connection, and commit. Roll back if the block raises.
 
-    With `changes`, it first waits for its turn, so that of two migrations at once the second sees what the
-    first has done. Without, the database refuses every change.
+    With `changes`, wait first for other migrations to end, so that this one sees their result. Without, the database
+    refuses every change.
 
     Raises:
         OperationalError: the database cannot be reached, or a limit was exceeded.
@@ -57,15 +57,18 @@ def migration_transaction(url: URL, limits: Limits, *, changes: bool = True) -> 
 def _create_engine(url: URL, limits: Limits, *, changes: bool) -> Engine:
     options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
     if url.get_backend_name() != "sqlite":
-        # Whoever waited for the lock has to see what was committed meanwhile.
+        # A migration that waited for the lock has to see what was committed meanwhile.
         options["isolation_level"] = "READ COMMITTED"
-        return create_engine(url, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}, **options)
+        connect_args = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "client_encoding": "UTF8"}
+        engine = create_engine(url, connect_args=connect_args, **options)
+        redact_errors(engine)
+        return engine
     engine = create_engine(url, connect_args={"timeout": limits.turn_seconds}, **options)
 
     @event.listens_for(engine, "connect")
     def leave_transactions_to_us(connection: Any, _record: object) -> None:
         connection.isolation_level = None
-        # Not enforced here: dropping a table would count as deleting its rows, and cascade.
+        # Alembic drops and recreates tables to alter them, which would delete the rows that refer to theirs.
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute(f"PRAGMA query_only = {'OFF' if changes else 'ON'}")
 
@@ -80,7 +83,7 @@ def _connect(engine: Engine) -> Connection:
     try:
         return engine.connect()
     except OperationalError:
-        # A sleeping Neon may let its first caller down.
+        # A sleeping Neon may fail its first caller.
         return engine.connect()
 
 

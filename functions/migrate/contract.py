@@ -1,4 +1,7 @@
-"""What has to stand in the database, by name, whatever the models and the migrations say today."""
+"""The contract: the tables, columns, indexes and triggers that the database must have.
+
+It is written down apart from the models and the revisions, so that a change of those cannot change it by mistake.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,22 +11,24 @@ Columns = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its columns, and what is built on them."""
+    """The columns of a table, and the indexes, constraints and triggers on them."""
 
     required: Columns
-    """Columns that are never null."""
+    """Columns that are not null."""
     optional: Columns = ()
+    """Columns that may be null."""
     indexes: Mapping[str, Columns] = field(default_factory=dict)
+    """The columns of an index, by its name."""
     unique: Sequence[Columns] = ()
-    """What the database refuses to hold twice."""
+    """Columns with a unique constraint."""
     unique_where: Mapping[str, str] = field(default_factory=dict)
-    """Of the indexes, those that are unique among some rows, and a word of the condition."""
+    """A word of the condition of a partial unique index, by the name of the index."""
     references: Mapping[str, str] = field(default_factory=dict)
-    """Columns that refer to another table, and go with what they refer to."""
+    """The table that a column refers to, with ON DELETE CASCADE."""
     defaults: Mapping[str, str] = field(default_factory=dict)
-    """Columns that the server fills in, and a word of the value."""
+    """A part of a column's server default."""
     triggers: Mapping[str, Columns] = field(default_factory=dict)
-    """By the database's kind, the triggers that have to be there and switched on."""
+    """The triggers that must exist and be enabled, by the kind of database."""
 
 
 TABLES: Mapping[str, Table] = {

@@ -1,4 +1,6 @@
-"""Why a migration did not happen, in words that a person at the pipeline can act on."""
+"""Reasons why a migration did not happen, for the people who operate the pipeline."""
+
+from collections.abc import Sequence
 
 
 class MigrateError(Exception):
@@ -9,9 +11,17 @@ class InvalidEventError(MigrateError):
     """Raised when the event does not ask for an action in the form that it needs."""
 
 
+class NotConfirmedError(MigrateError):
+    """Raised before a downgrade that was not confirmed; the text tells what it would lose."""
+
+    def __init__(self, revision: str, losses: Sequence[str]) -> None:
+        told = f"forgets {'; '.join(losses)}" if losses else "loses no data"
+        super().__init__(f'a downgrade to {revision} {told}. Send it with "confirm": true')
+
+
 class SchemaMismatchError(MigrateError):
-    """Raised when the database is not what the models, or the contract, say."""
+    """Raised when the database is not what the models or the contract say, or is of another application."""
 
 
 class MigrationFailedError(MigrateError):
-    """Raised for every other failure, with the failure's own words; the database is as it was before."""
+    """Raised for every other failure, with the failure's own text; the database is as it was before."""

@@ -1,22 +1,15 @@
-"""What the function can be asked for: one shape for each action."""
+"""The events that the function takes: one model for each action."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from functions.migrate.errors import InvalidEventError
 
 Revision = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_@+-]+$")]
-"""As Alembic takes it: an id or its beginning, `head`, `base`, or relative, as in `-1`."""
+"""As Alembic takes it: an id or its beginning, `head`, `base`, or a relative one such as `-1`."""
 RevisionRange = Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9_@+-]+(:[A-Za-z0-9_@+-]+)?$")]
-"""A revision, or two with a colon between: from the first to the second."""
-
-
-def _be_true(confirm: bool) -> bool:
-    # Not `Literal[True]`, which lets 1 pass.
-    if not confirm:
-        raise ValueError("a downgrade is done only where this is true")
-    return confirm
+"""A revision, or two with a colon between them: from the first to the second."""
 
 
 class _Action(BaseModel):
@@ -24,36 +17,36 @@ class _Action(BaseModel):
 
 
 class Upgrade(_Action):
-    """Apply what is missing, up to `revision`."""
+    """Apply the missing revisions up to `revision`, and check that the result keeps the contract."""
 
     action: Literal["upgrade"]
     revision: Revision = "head"
 
 
 class Downgrade(_Action):
-    """Undo down to `revision`. Columns and tables go, with what is in them: hence `confirm`."""
+    """Undo revisions down to `revision`. Without `confirm`, tell what that would lose and fail."""
 
     action: Literal["downgrade"]
     revision: Revision
-    confirm: Annotated[bool, AfterValidator(_be_true)]
+    confirm: bool = False
 
 
 class Stamp(_Action):
-    """Record `revision` as where the database stands, and touch nothing else."""
+    """Record `revision` as the one that the database is at, and change nothing else."""
 
     action: Literal["stamp"]
     revision: Revision
 
 
 class Sql(_Action):
-    """Show the statements that lead to `revision`, up or down. No database is asked."""
+    """Show the statements that lead to `revision`, up or down, without connecting to a database."""
 
     action: Literal["sql"]
     revision: RevisionRange = "head"
 
 
 class Current(_Action):
-    """Tell where the database stands."""
+    """Tell the revision that the database is at."""
 
     action: Literal["current"]
 
@@ -65,13 +58,13 @@ class History(_Action):
 
 
 class Check(_Action):
-    """Fail unless the models and the database agree."""
+    """Fail unless the models, the contract and the database agree."""
 
     action: Literal["check"]
 
 
 class Verify(_Action):
-    """Fail unless tables, indexes and triggers stand as the contract says."""
+    """Fail unless the database keeps the contract: tables, indexes, triggers and encoding."""
 
     action: Literal["verify"]
 
@@ -84,10 +77,10 @@ _REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discrimina
 
 
 def read_request(event: object) -> Request:
-    """Return what the event asks for; an event without an action asks for an upgrade.
+    """Return the request of an event; an event without an action asks for an upgrade.
 
     Raises:
-        InvalidEventError: it names an action that does not exist, or lacks a field, or has one too many.
+        InvalidEventError: the action does not exist, or a field is missing, unknown or invalid.
     """
     if not isinstance(event, dict):
         raise InvalidEventError("the event must be a JSON object")

@@ -1,4 +1,4 @@
-"""The revision that a database is at, and whether this code knows it."""
+"""The revision that a database is at, and whether it is one of this application."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from functions.migrate.contract import TABLES
 from functions.migrate.errors import SchemaMismatchError
 
-_ADVICE = "give this application a database of its own, or a schema that comes first in its role's search_path"
+_OWN_PLACE = "give this application a database of its own, or a schema that comes first in its role's search_path"
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,26 @@ def read_position(connection: Connection, scripts: ScriptDirectory) -> Position:
     known = {script.revision for script in scripts.walk_revisions()}
     unknown = [revision for revision in found if revision not in known]
     if len(found) > 1:
-        raise SchemaMismatchError(f"alembic_version holds {len(found)} revisions ({', '.join(found)}); {_ADVICE}")
+        raise SchemaMismatchError(f"alembic_version holds {len(found)} revisions ({', '.join(found)}); {_OWN_PLACE}")
     if unknown and not _has_all_columns(connection):
         raise SchemaMismatchError(
-            f"alembic_version holds revision {unknown[0]}, which is not of this application; {_ADVICE}"
+            f"alembic_version holds revision {unknown[0]}, which is not of this application; {_OWN_PLACE}"
         )
     return Position(next(iter(found), None), is_ahead=bool(unknown))
+
+
+def refuse_foreign_tables(connection: Connection) -> None:
+    """Refuse a database without a revision that has tables of the contract's names.
+
+    Raises:
+        SchemaMismatchError: there are such tables; the message tells what to do about them.
+    """
+    if found := sorted(set(TABLES) & set(inspect(connection).get_table_names())):
+        raise SchemaMismatchError(
+            f"the database has no revision, but already has tables named {', '.join(found)}. If they are of this "
+            'application, record the revision they correspond to with {"action": "stamp", "revision": …} and upgrade '
+            f"again. Otherwise {_OWN_PLACE}"
+        )
 
 
 def _has_all_columns(connection: Connection) -> bool:

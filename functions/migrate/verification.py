@@ -1,4 +1,4 @@
-"""Whether the database is what the contract says."""
+"""Whether the database keeps the contract, and the repair of missing triggers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,20 +7,22 @@ from sqlalchemy import Connection, Inspector, inspect, text
 
 from functions.migrate.contract import TABLES, Table
 from functions.migrate.errors import SchemaMismatchError
+from migrations import append_only
 
 _TRIGGERS = {
-    # Neither switched off, nor kept for replicas alone.
+    # O and A fire in every ordinary session; a disabled trigger, and one for replicas alone, does not.
     "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(:table) AND tgenabled IN ('O', 'A')",
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table",
 }
 
 
 def verify(connection: Connection) -> dict[str, list[str]]:
-    """Return the names that were found to stand as they should.
+    """Return the names of the tables, indexes and triggers of the contract, all of which were found as it says.
 
     Raises:
         SchemaMismatchError: something is missing or different; the message lists all of it.
     """
+    expect_utf8(connection)
     inspector = inspect(connection)
     faults: list[str] = []
     for name, table in TABLES.items():
@@ -29,25 +31,65 @@ def verify(connection: Connection) -> dict[str, list[str]]:
         else:
             faults.append(f"{name}: the table is missing")
     if faults:
-        raise SchemaMismatchError("; ".join(faults))
+        raise SchemaMismatchError(
+            f"the database does not keep the contract of its revision: {'; '.join(faults)}. An upgrade restores "
+            'triggers. Restore anything else by hand; {"action": "sql"} shows the statements'
+        )
+    dialect = connection.dialect.name
     return {
         "tables": list(TABLES),
         "indexes": [index for table in TABLES.values() for index in table.indexes],
-        "triggers": [
-            trigger for table in TABLES.values() for trigger in table.triggers.get(connection.dialect.name, ())
-        ],
+        "triggers": [trigger for table in TABLES.values() for trigger in table.triggers.get(dialect, ())],
     }
+
+
+def expect_utf8(connection: Connection) -> None:
+    """Refuse a database that cannot store every letter.
+
+    Raises:
+        SchemaMismatchError: the encoding of the database is another one.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise SchemaMismatchError(
+            f"the database's encoding is {encoding}, which cannot store every letter: create it anew with "
+            "TEMPLATE template0 ENCODING 'UTF8'"
+        )
+
+
+def restore_triggers(connection: Connection) -> list[str]:
+    """Create the triggers that are missing or disabled, and return their names.
+
+    Tables made by SQLAlchemy's `create_all` lack them.
+    """
+    inspector = inspect(connection)
+    dialect = connection.dialect.name
+    missing = [
+        trigger
+        for name, table in TABLES.items()
+        if inspector.has_table(name)
+        for trigger in _missing_triggers(connection, name, table)
+    ]
+    if missing:
+        for statement in append_only.CREATE[dialect]:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+    return missing
+
+
+def _missing_triggers(connection: Connection, name: str, table: Table) -> list[str]:
+    dialect = connection.dialect.name
+    found = set(connection.execute(text(_TRIGGERS[dialect]), {"table": name}).scalars())
+    return [trigger for trigger in table.triggers.get(dialect, ()) if trigger not in found]
 
 
 def _faults(connection: Connection, inspector: Inspector, name: str, table: Table) -> Iterator[str]:
     yield from _faults_of_columns(inspector, name, table)
     yield from _faults_of_indexes(inspector, name, table)
     yield from _faults_of_references(inspector, name, table)
-    dialect = connection.dialect.name
-    triggers = set(connection.execute(text(_TRIGGERS[dialect]), {"table": name}).scalars())
-    for trigger in table.triggers.get(dialect, ()):
-        if trigger not in triggers:
-            yield f"trigger {trigger} is missing or switched off"
+    for trigger in _missing_triggers(connection, name, table):
+        yield f"trigger {trigger} is missing or disabled"
 
 
 def _faults_of_columns(inspector: Inspector, name: str, table: Table) -> Iterator[str]:
@@ -77,7 +119,7 @@ def _faults_of_indexes(inspector: Inspector, name: str, table: Table) -> Iterato
 
 
 def _condition(index: Any) -> str:
-    """Return the condition of a unique index, or nothing where it is not unique."""
+    """Return the condition of a unique index, an empty text for one that is not unique."""
     options = index.get("dialect_options", {})
     where = options.get("postgresql_where", options.get("sqlite_where", ""))
     return str(where) if index["unique"] else ""
@@ -90,4 +132,4 @@ def _faults_of_references(inspector: Inspector, name: str, table: Table) -> Iter
     }
     for column, target in table.references.items():
         if found.get(column) != (target, "CASCADE"):
-            yield f"column {column} must refer to {target}, and go with it"
+            yield f"column {column} must refer to {target}, and be deleted with it"

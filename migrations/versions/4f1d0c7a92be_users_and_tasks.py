@@ -13,6 +13,8 @@ down_revision: str | None = None
 branch_labels: None = None
 depends_on: None = None
 
+FORGETS = ("all users and tasks",)
+
 
 def upgrade() -> None:
     op.create_table(

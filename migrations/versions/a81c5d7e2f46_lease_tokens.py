@@ -11,6 +11,8 @@ down_revision: str | None = "e3a95b60d1c8"
 branch_labels: None = None
 depends_on: None = None
 
+FORGETS: tuple[str, ...] = ()
+
 
 def upgrade() -> None:
     """Add the column. It is null for turns of the release before."""

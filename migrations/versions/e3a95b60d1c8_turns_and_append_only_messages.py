@@ -1,4 +1,4 @@
-"""Turns, and messages that are only ever appended.
+"""Turns, and triggers that make messages append-only.
 
 Revises: bcde77eeb26a
 """
@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import append_only
 from migrations.columns import identifier, json, utc_now
 
 revision: str = "e3a95b60d1c8"
@@ -15,54 +16,7 @@ down_revision: str | None = "bcde77eeb26a"
 branch_labels: None = None
 depends_on: None = None
 
-# A cascade from a user reaches messages through conversations or through turns, whichever the database takes
-# first: so a message may go as soon as either its conversation or that conversation's user is gone.
-CONVERSATION_STANDS = (
-    "EXISTS (SELECT 1 FROM conversations JOIN users ON users.id = conversations.user_id"
-    " WHERE conversations.id = OLD.conversation_id)"
-)
-
-# The search path is fixed at creation, so that the function finds its tables whatever a session has set.
-ON_POSTGRES = (
-    f"""
-    CREATE FUNCTION refuse_change_of_messages() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-    BEGIN
-        IF TG_OP = 'DELETE' THEN
-            IF NOT {CONVERSATION_STANDS} THEN
-                RETURN OLD;
-            END IF;
-        END IF;
-        RAISE EXCEPTION 'messages are append-only: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
-    END
-    $$
-    """,
-    """
-    CREATE TRIGGER messages_append_only BEFORE UPDATE OR DELETE ON messages
-    FOR EACH ROW EXECUTE FUNCTION refuse_change_of_messages()
-    """,
-    """
-    CREATE TRIGGER messages_append_only_truncate BEFORE TRUNCATE ON messages
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_messages()
-    """,
-)
-
-# REPLACE deletes without asking the trigger for deletions; the one for insertions stops it.
-ON_SQLITE = (
-    """
-    CREATE TRIGGER messages_append_only_update BEFORE UPDATE ON messages
-    BEGIN SELECT RAISE(ABORT, 'messages are append-only: UPDATE is refused'); END
-    """,
-    f"""
-    CREATE TRIGGER messages_append_only_delete BEFORE DELETE ON messages WHEN {CONVERSATION_STANDS}
-    BEGIN SELECT RAISE(ABORT, 'messages are append-only: DELETE is refused'); END
-    """,
-    """
-    CREATE TRIGGER messages_append_only_replace BEFORE INSERT ON messages
-    WHEN EXISTS (SELECT 1 FROM messages WHERE id = NEW.id)
-    BEGIN SELECT RAISE(ABORT, 'messages are append-only: REPLACE is refused'); END
-    """,
-)
+FORGETS = ("all turns, and with them the idempotency keys: a request that is sent again is carried out again",)
 
 
 def upgrade() -> None:
@@ -104,7 +58,7 @@ def upgrade() -> None:
         messages.add_column(sa.Column("turn_id", sa.Uuid(), nullable=True))
         messages.create_foreign_key("messages_turn_id_fkey", "turns", ["turn_id"], ["id"], ondelete="CASCADE")
     op.create_index("ix_messages_turn_id", "messages", ["turn_id"])
-    for statement in ON_SQLITE if _is_sqlite() else ON_POSTGRES:
+    for statement in append_only.CREATE[op.get_context().dialect.name]:
         op.execute(statement)
 
 
@@ -116,7 +70,7 @@ def downgrade() -> None:
         op.execute("DROP TRIGGER messages_append_only_truncate ON messages")
         op.execute("DROP TRIGGER messages_append_only ON messages")
         op.execute("DROP FUNCTION refuse_change_of_messages()")
-    # The column goes before the table that it refers to: with the table first, messages would cascade away.
+    # The column goes before the table that it refers to. Otherwise the messages would be deleted by cascade.
     op.drop_index("ix_messages_turn_id", table_name="messages")
     turn_id = sa.Column("turn_id", sa.Uuid(), nullable=True)
     with op.batch_alter_table("messages", copy_from=_messages(turn_id)) as messages:
@@ -125,7 +79,7 @@ def downgrade() -> None:
 
 
 def _messages(*more: sa.Column[Any]) -> sa.Table:
-    """Return the table as `bcde77eeb26a` made it, for SQLite, which copies a table in order to alter it."""
+    """Return the table of revision bcde77eeb26a: SQLite copies a table to alter it."""
     return sa.Table(
         "messages",
         sa.MetaData(),

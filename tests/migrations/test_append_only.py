@@ -1,4 +1,4 @@
-"""Messages are appended, and go with their conversation: the database itself sees to it."""
+"""Triggers: messages are appended, and deleted only with their conversation."""
 
 import uuid
 
@@ -45,7 +45,7 @@ def conversation(database: Database) -> int:
 
 @pytest.fixture
 def messages(conversation: int) -> int:
-    """Return how many messages stand in that conversation."""
+    """Return the number of messages in that conversation."""
     assert conversation
     return 2
 
@@ -70,7 +70,7 @@ def count(database: Database, table: type[Message | Turn | Conversation] = Messa
         "DELETE FROM messages WHERE role = 'assistant'",
     ],
 )
-def test_a_message_is_neither_changed_nor_deleted(database: Database, messages: int, statement: str) -> None:
+def test_a_message_cannot_be_changed_or_deleted(database: Database, messages: int, statement: str) -> None:
     with pytest.raises(IntegrityError, match="messages are append-only"):
         execute(database, statement)
 
@@ -80,16 +80,14 @@ def test_a_message_is_neither_changed_nor_deleted(database: Database, messages: 
     assert unchanged == ["text"] * messages
 
 
-def test_a_turn_does_not_take_its_messages_with_it_while_the_conversation_stands(
-    database: Database, messages: int
-) -> None:
+def test_a_turn_with_messages_cannot_be_deleted(database: Database, messages: int) -> None:
     with pytest.raises(IntegrityError, match="messages are append-only"):
         execute(database, "DELETE FROM turns")
 
     assert count(database) == messages
 
 
-def test_messages_go_with_their_conversation(database: Database, messages: int) -> None:
+def test_messages_are_deleted_with_their_conversation(database: Database, messages: int) -> None:
     assert count(database) == messages
 
     execute(database, "DELETE FROM conversations")
@@ -97,7 +95,7 @@ def test_messages_go_with_their_conversation(database: Database, messages: int) 
     assert (count(database), count(database, Turn)) == (0, 1)
 
 
-def test_messages_go_with_their_user(database: Database, messages: int) -> None:
+def test_messages_are_deleted_with_their_user(database: Database, messages: int) -> None:
     assert count(database) == messages
 
     execute(database, "DELETE FROM users")
@@ -106,8 +104,8 @@ def test_messages_go_with_their_user(database: Database, messages: int) -> None:
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_messages_go_with_their_user_also_where_turns_are_deleted_first(database: Database, messages: int) -> None:
-    """Cascades run in the order in which the constraints were made; a restored backup makes them anew."""
+def test_the_order_of_cascades_does_not_matter(database: Database, messages: int) -> None:
+    """Cascades run in the order of the constraints, which a restored backup may change."""
     execute(
         database,
         "ALTER TABLE conversations DROP CONSTRAINT conversations_user_id_fkey,"
@@ -122,7 +120,7 @@ def test_messages_go_with_their_user_also_where_turns_are_deleted_first(database
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 @pytest.mark.parametrize("statement", ["TRUNCATE messages", "TRUNCATE users CASCADE"])
-def test_messages_are_not_truncated(database: Database, messages: int, statement: str) -> None:
+def test_messages_cannot_be_truncated(database: Database, messages: int, statement: str) -> None:
     with pytest.raises(IntegrityError, match="messages are append-only: TRUNCATE is refused"):
         execute(database, statement)
 
@@ -130,7 +128,7 @@ def test_messages_are_not_truncated(database: Database, messages: int, statement
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_message_is_not_changed_by_an_insertion_that_meets_it(database: Database, messages: int) -> None:
+def test_an_upsert_cannot_change_a_message(database: Database, messages: int) -> None:
     with pytest.raises(IntegrityError, match="messages are append-only: UPDATE is refused"):
         execute(
             database,
@@ -143,7 +141,7 @@ def test_a_message_is_not_changed_by_an_insertion_that_meets_it(database: Databa
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_message_is_not_replaced(database: Database, messages: int) -> None:
+def test_a_message_cannot_be_replaced(database: Database, messages: int) -> None:
     with pytest.raises(IntegrityError, match="messages are append-only: REPLACE is refused"):
         execute(
             database,
@@ -155,7 +153,7 @@ def test_a_message_is_not_replaced(database: Database, messages: int) -> None:
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_the_trigger_finds_its_tables_whatever_the_search_path(database: Database, messages: int) -> None:
+def test_the_trigger_ignores_the_search_path(database: Database, messages: int) -> None:
     def delete(connection: Connection) -> None:
         connection.execute(text("SET LOCAL search_path = ''"))
         connection.execute(text("DELETE FROM public.conversations"))

@@ -1,4 +1,4 @@
-"""The `alembic` command, as a developer types it."""
+"""The `alembic` command of developers."""
 
 import os
 import subprocess
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.support.revisions import HEAD
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,14 +36,14 @@ def alembic(empty_database_url: str) -> Alembic:
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_URL_UNPOOLED"])
-def test_it_migrates_the_database_of_the_environment(alembic: Alembic, variable: str) -> None:
+def test_the_environment_names_the_database(alembic: Alembic, variable: str) -> None:
     alembic("upgrade", "head", variable=variable)
 
-    assert "e3a95b60d1c8 (head)" in alembic("current", variable=variable)
+    assert f"{HEAD} (head)" in alembic("current", variable=variable)
     assert "No new upgrade operations detected." in alembic("check", variable=variable)
 
 
-def test_it_shows_statements_without_running_them(alembic: Alembic) -> None:
+def test_statements_are_shown_without_running(alembic: Alembic) -> None:
     assert "CREATE TABLE turns" in alembic("upgrade", "head", "--sql")
 
     assert alembic("current").strip() == ""

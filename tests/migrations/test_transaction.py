@@ -1,4 +1,4 @@
-"""The transaction that migrations run in: bounded, one at a time, and all or nothing."""
+"""The transaction of a migration: bounded, one at a time, all or nothing."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def transaction(url: str, limits: Limits = Limits(), *, changes: bool = True) ->
 
 @contextmanager
 def other_session(url: str, statement: str) -> Iterator[Any]:
-    """Run a statement in a transaction of someone else, who keeps it open."""
+    """Run a statement in a transaction of another session, and keep it open."""
     is_sqlite = url.startswith("sqlite")
     with closing(
         sqlite3.connect(str(driver_url(url).database), isolation_level=None) if is_sqlite else psycopg2.connect(url)
@@ -42,7 +42,7 @@ def setting(connection: Connection, name: str) -> str:
     return str(connection.execute(text(f"SHOW {name}")).scalar_one())
 
 
-def test_what_was_done_before_a_failure_is_undone(empty_database_url: str) -> None:
+def test_work_before_a_failure_is_undone(empty_database_url: str) -> None:
     def break_down(connection: Connection) -> None:
         connection.execute(text("CREATE TABLE half (id INTEGER)"))
         connection.execute(text("INSERT INTO half VALUES (1)"))
@@ -63,14 +63,14 @@ def test_a_question_changes_nothing(empty_database_url: str) -> None:
         connection.execute(text("CREATE TABLE half (id INTEGER)"))
 
 
-def test_a_migration_waits_for_its_turn_no_longer_than_it_may(empty_database_url: str) -> None:
+def test_the_wait_for_other_migrations_is_bounded(empty_database_url: str) -> None:
     hold = "BEGIN IMMEDIATE" if "sqlite" in empty_database_url else f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"
     with (
         other_session(empty_database_url, hold),
         pytest.raises(OperationalError, match=r"lock timeout|database is locked"),
         transaction(empty_database_url, IMPATIENT),
     ):
-        pytest.fail("it did not wait for its turn")
+        pytest.fail("it did not wait")
 
 
 def test_a_question_does_not_wait_for_a_migration(empty_database_url: str) -> None:
@@ -82,7 +82,7 @@ def test_a_question_does_not_wait_for_a_migration(empty_database_url: str) -> No
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
 
 
-def test_a_migration_waits_for_a_table_no_longer_than_it_may(postgres_url: str) -> None:
+def test_the_wait_for_a_table_is_bounded(postgres_url: str) -> None:
     with (
         other_session(postgres_url, "SELECT * FROM tasks"),
         pytest.raises(OperationalError, match=r"lock timeout"),
@@ -91,7 +91,7 @@ def test_a_migration_waits_for_a_table_no_longer_than_it_may(postgres_url: str) 
         connection.execute(text("ALTER TABLE tasks ADD COLUMN more TEXT"))
 
 
-def test_a_statement_takes_no_longer_than_it_may(postgres_url: str) -> None:
+def test_the_duration_of_a_statement_is_bounded(postgres_url: str) -> None:
     with (
         pytest.raises(OperationalError, match=r"statement timeout"),
         transaction(postgres_url, IMPATIENT) as connection,
@@ -112,7 +112,7 @@ def test_the_limits_end_with_the_transaction(postgres_url: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-5.0, 0.0, 8.0])
-def test_limits_fit_into_the_time_that_is_left(seconds: float) -> None:
+def test_limits_fit_into_the_time_left(seconds: float) -> None:
     limits = Limits().within(seconds)
 
     assert 0 < limits.turn_seconds <= max(0.1, seconds / 2)
@@ -120,5 +120,5 @@ def test_limits_fit_into_the_time_that_is_left(seconds: float) -> None:
     assert 0 < limits.statement_seconds <= max(0.1, seconds)
 
 
-def test_limits_are_not_stretched_by_time_to_spare() -> None:
+def test_spare_time_does_not_raise_limits() -> None:
     assert Limits().within(900) == Limits()

@@ -1,4 +1,4 @@
-"""The migrate function over an environment of its own."""
+"""The migrate function in an environment of its own, and helpers that look at its database."""
 
 import io
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from sqlalchemy import create_engine, inspect, text
 
 from functions.migrate.app import handler, logger
 from taskchat.database import driver_url
@@ -90,3 +91,29 @@ def logs() -> Iterator[io.StringIO]:
     usual = handler.setStream(stream)
     yield stream
     handler.setStream(usual)
+
+
+def on(url: str, *statements: str) -> None:
+    """Run statements in one transaction, as a person at a console would."""
+    engine = create_engine(driver_url(url))
+    try:
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+    finally:
+        engine.dispose()
+
+
+def tables(url: str) -> list[str]:
+    """Return the names of the tables, apart from Alembic's own."""
+    engine = create_engine(driver_url(url))
+    try:
+        with engine.connect() as connection:
+            return sorted(set(inspect(connection).get_table_names()) - {"alembic_version"})
+    finally:
+        engine.dispose()
+
+
+def step(answer: dict[str, Any]) -> tuple[str | None, str | None, list[str]]:
+    """Return the way that an answer tells of: from, to, and the revisions in between."""
+    return answer["from_revision"], answer["to_revision"], answer["applied"]

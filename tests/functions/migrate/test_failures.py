@@ -1,4 +1,4 @@
-"""What happens when a migration breaks, waits, meets another, or cannot even reach its database."""
+"""Migrations that fail, wait, meet another one, or cannot reach their database."""
 
 import io
 import json
@@ -19,23 +19,24 @@ from sqlalchemy import make_url
 
 from functions.migrate.errors import MigrateError, MigrationFailedError
 from migrations.transaction import ADVISORY_LOCK
-from tests.support.postgres import PASSWORD
+from tests.functions.migrate.conftest import Migrate, on
+from tests.support.postgres import PASSWORD, execute
+from tests.support.revisions import CONVERSATIONS, HEAD, PARENTS, REVISIONS
 
 ROOT = Path(__file__).parents[3]
-CONVERSATIONS, TURNS = "bcde77eeb26a", "e3a95b60d1c8"
 INVOKE = """
 import json, sys
 from functions.migrate.app import handler
 print(json.dumps(handler(json.loads(sys.argv[1]), None)))
 """
-BROKEN_REVISION = '''
-"""One that breaks in the middle."""
+BROKEN_REVISION = f'''
+"""A revision that fails after two statements."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "aaaaaaaaaaaa"
-down_revision = "e3a95b60d1c8"
+down_revision = "{HEAD}"
 
 
 def upgrade() -> None:
@@ -48,13 +49,12 @@ def downgrade() -> None:
     op.drop_table("half")
 '''
 
-Migrate = Callable[..., dict[str, Any]]
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    """Return a folder laid out as the deployed function, in which a test may break something."""
+    """Return a copy of the deployed function's folder, which a test may break."""
     root = tmp_path / "artifact %41"
     for part in ("functions/migrate", "migrations"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -63,7 +63,7 @@ def artifact(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Return how to start an invocation in a process of its own, as Lambda does."""
+    """Return a function that starts an invocation in a process of its own."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(url: str, *, root: Path = ROOT, event: object = None) -> "subprocess.Popen[str]":
@@ -90,19 +90,19 @@ def answer(process: "subprocess.Popen[str]") -> dict[str, Any]:
     return dict(json.loads(output.splitlines()[-1]))
 
 
-def test_it_finds_the_migrations_beside_it_wherever_it_is_deployed(
-    artifact: Path, start: Start, empty_database_url: str
-) -> None:
-    renamed = artifact / "migrations" / "versions" / f"{TURNS}_turns_and_append_only_messages.py"
-    renamed.unlink()
+def test_migrations_are_found_beside_the_function(artifact: Path, start: Start, empty_database_url: str) -> None:
+    [newest] = (artifact / "migrations" / "versions").glob(f"{HEAD}_*.py")
+    newest.unlink()
 
-    assert answer(start(empty_database_url, root=artifact))["applied"] == ["4f1d0c7a92be", CONVERSATIONS]
+    history = answer(start(empty_database_url, root=artifact, event={"action": "history"}))["history"]
+
+    assert history[-1]["revision"] == PARENTS[HEAD]
 
 
-def test_a_migration_that_fails_leaves_nothing_half_applied(
+def test_a_failed_migration_leaves_nothing_behind(
     artifact: Path, start: Start, migrate: Migrate, empty_database_url: str
 ) -> None:
-    """Nothing of the broken revision, and nothing of the sound ones before it in the same invocation."""
+    """The sound revisions of the same invocation are undone, too."""
     migrate({"revision": CONVERSATIONS})
     (artifact / "migrations" / "versions" / "aaaaaaaaaaaa_broken.py").write_text(BROKEN_REVISION)
 
@@ -113,11 +113,11 @@ def test_a_migration_that_fails_leaves_nothing_half_applied(
     assert "nowhere" in errors
     assert "the migration failed" in output
     assert migrate({"action": "current"})["to_revision"] == CONVERSATIONS
-    assert migrate()["applied"] == [TURNS]
+    assert migrate()["applied"] == REVISIONS[2:]
     assert migrate({"action": "check"})["differences"] == []
 
 
-def test_of_two_upgrades_at_once_the_second_waits_and_finds_nothing_to_do(
+def test_the_second_of_two_upgrades_waits_for_the_first(
     start: Start, invoke: Migrate, empty_postgres_url: str, environment: Callable[..., None]
 ) -> None:
     environment(DATABASE_URL=empty_postgres_url)
@@ -133,14 +133,14 @@ def test_of_two_upgrades_at_once_the_second_waits_and_finds_nothing_to_do(
 
     applied = sorted(answer(process)["applied"] for process in both)
 
-    assert applied == [[], ["4f1d0c7a92be", CONVERSATIONS, TURNS]]
-    assert invoke({"action": "verify"})["to_revision"] == TURNS
+    assert applied == [[], REVISIONS]
+    assert invoke({"action": "verify"})["to_revision"] == HEAD
 
 
 def test_several_upgrades_at_once_are_safe(start: Start, migrate: Migrate, empty_database_url: str) -> None:
     applied = sorted(answer(process)["applied"] for process in [start(empty_database_url) for _ in range(3)])
 
-    assert applied == [[], [], ["4f1d0c7a92be", CONVERSATIONS, TURNS]]
+    assert applied == [[], [], REVISIONS]
     assert migrate({"action": "check"})["differences"] == []
 
 
@@ -154,7 +154,7 @@ def test_a_wait_ends_before_the_invocation_does(migrated: Migrate, database_url:
             migrated({"action": "downgrade", "revision": "base", "confirm": True}, seconds_left=4)
         assert time.monotonic() - started < 4
 
-    assert migrated({"action": "verify"})["to_revision"] == TURNS
+    assert migrated({"action": "verify"})["to_revision"] == HEAD
 
 
 @pytest.fixture(
@@ -170,21 +170,21 @@ def test_a_wait_ends_before_the_invocation_does(migrated: Migrate, database_url:
         "nonsense-{raw}",
     ]
 )
-def url_of_no_use(request: pytest.FixtureRequest, postgres_server_url: Any) -> str:
-    """Return a URL that leads nowhere, with a password in it."""
+def useless_url(request: pytest.FixtureRequest, postgres_server_url: Any) -> str:
+    """Return a URL with a password that cannot be connected to."""
     server = f"{postgres_server_url.host}:{postgres_server_url.port}"
     return str(request.param).format(server=server, password="s%25cret%2Fw%40rd", raw="s%cret/w@rd-cret")
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "DATABASE_URL_UNPOOLED"])
-def test_a_database_that_cannot_be_used_fails_without_a_word_of_the_password(
+def test_a_failure_to_connect_shows_no_password(
     environment: Callable[..., None],
     invoke: Migrate,
     logs: io.StringIO,
-    url_of_no_use: str,
+    useless_url: str,
     variable: str,
 ) -> None:
-    environment(**{variable: url_of_no_use})
+    environment(**{variable: useless_url})
 
     with pytest.raises(MigrationFailedError) as failure:
         invoke()
@@ -195,7 +195,7 @@ def test_a_database_that_cannot_be_used_fails_without_a_word_of_the_password(
     assert failure.value.__suppress_context__
 
 
-def test_without_a_url_it_says_which_setting_is_missing(invoke: Migrate, environment: Callable[..., None]) -> None:
+def test_a_missing_setting_is_named(invoke: Migrate, environment: Callable[..., None]) -> None:
     environment()
 
     with pytest.raises(MigrationFailedError, match="set DATABASE_URL or DATABASE_URL_SECRET"):
@@ -212,7 +212,7 @@ def test_without_a_url_it_says_which_setting_is_missing(invoke: Migrate, environ
         {"action": "downgrade", "revision": "base", "confirm": True},
     ],
 )
-def test_no_answer_and_no_log_holds_the_url_or_the_password(
+def test_no_answer_and_no_log_shows_the_url(
     migrated: Migrate, database_url: str, logs: io.StringIO, event: dict[str, Any]
 ) -> None:
     try:
@@ -225,3 +225,49 @@ def test_no_answer_and_no_log_holds_the_url_or_the_password(
     assert "the migration" in told
     for secret in (database_url, PASSWORD, "p%25ss", f":{port}"):
         assert secret not in told
+
+
+def test_a_failure_shows_no_row(
+    artifact: Path, start: Start, migrate: Migrate, empty_postgres_url: str, environment: Callable[..., None]
+) -> None:
+    environment(DATABASE_URL=empty_postgres_url)
+    migrate()
+    insert = "INSERT INTO users (id, subject, email) VALUES (gen_random_uuid(), '{}', 'ann@secret.example')"
+    on(empty_postgres_url, insert.format("ann"), insert.format("bob"))
+    broken = BROKEN_REVISION.replace("INSERT INTO users", "CREATE UNIQUE INDEX one ON users (email); INSERT INTO users")
+    (artifact / "migrations" / "versions" / "aaaaaaaaaaaa_broken.py").write_text(broken)
+
+    output, errors = start(empty_postgres_url, root=artifact).communicate(timeout=60)
+
+    assert 'could not create unique index \\"one\\" (SQLSTATE 23505)' in output
+    assert "secret.example" not in output + errors
+
+
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        ("REVOKE CREATE ON SCHEMA public FROM pg_database_owner", "SQLSTATE 42501.* Grant the role CREATE"),
+        ("ALTER DATABASE DATABASE_NAME SET default_transaction_read_only = on", "25006.* refuses changes"),
+        ("ALTER DATABASE DATABASE_NAME SET search_path = nowhere", "3F000.* Create one, or set the search_path"),
+    ],
+)
+def test_a_refusal_comes_with_advice(
+    environment: Callable[..., None], invoke: Migrate, empty_postgres_url: str, statement: str, hint: str
+) -> None:
+    environment(DATABASE_URL=empty_postgres_url)
+    name = str(make_url(empty_postgres_url).database)
+    execute(make_url(empty_postgres_url), statement.replace("DATABASE_NAME", name))
+
+    with pytest.raises(MigrationFailedError, match=f"(?s){hint}"):
+        invoke()
+
+
+@pytest.mark.parametrize("setting", ["client_encoding = LATIN1", "default_transaction_isolation = serializable"])
+def test_a_misconfigured_database_can_be_migrated(
+    environment: Callable[..., None], invoke: Migrate, empty_postgres_url: str, setting: str
+) -> None:
+    environment(DATABASE_URL=empty_postgres_url)
+    name = make_url(empty_postgres_url).database
+    execute(make_url(empty_postgres_url), f"ALTER DATABASE {name} SET {setting}")
+
+    assert invoke()["to_revision"] == HEAD

@@ -2,6 +2,7 @@
 
 from taskchat.database.deadlines import CONNECT_TIMEOUT_SECONDS
 from taskchat.database.engine import conceal_passwords, driver_url
+from taskchat.database.postgres import redact_errors
 from taskchat.database.transactions import Database, database
 
-__all__ = ["CONNECT_TIMEOUT_SECONDS", "Database", "conceal_passwords", "database", "driver_url"]
+__all__ = ["CONNECT_TIMEOUT_SECONDS", "Database", "conceal_passwords", "database", "driver_url", "redact_errors"]

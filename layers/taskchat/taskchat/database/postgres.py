@@ -41,8 +41,13 @@ def create(url: URL, *, statement_seconds: float, **options: Any) -> Engine:
         _begin(connection, statement_seconds if deadline is None else deadline.server_seconds())
 
     event.listen(engine, "begin", begin)
-    event.listen(engine, "handle_error", _redact)
+    redact_errors(engine)
     return engine
+
+
+def redact_errors(engine: Engine) -> None:
+    """Remove the values of statements and rows from the engine's errors: they may be people's text."""
+    event.listen(engine, "handle_error", _redact)
 
 
 def _begin(connection: Connection, seconds: float) -> None:
@@ -71,7 +76,7 @@ def end_read_only_session(connection: Connection) -> None:
 
 
 def _redact(context: ExceptionContext) -> None:
-    """Remove a statement's values from its error: psycopg2 writes them into the SQL, and the server quotes them."""
+    # Psycopg2 writes a statement's values into the SQL, and the server quotes both in its messages.
     error, wrapper = context.original_exception, context.sqlalchemy_exception
     if not isinstance(error, psycopg2.Error) or error.pgcode is None:
         return
