@@ -118,7 +118,7 @@ def _upgrade(request: Upgrade, before: Position, connection: Connection, configu
 
 def _forgotten(request: Downgrade, before: Position, scripts: ScriptDirectory) -> list[str]:
     """Return the losses that the revisions on the way tell of, in the order of the downgrade."""
-    way = scripts.iterate_revisions(before.revision, request.revision)
+    way = scripts.iterate_revisions(before.revision, request.revision, select_for_downgrade=True)
     return [loss for script in way for loss in script.module.FORGETS]
 
 

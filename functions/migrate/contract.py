@@ -24,7 +24,7 @@ class Table:
     unique_where: Mapping[str, str] = field(default_factory=dict)
     """A word of the condition of a partial unique index, by the name of the index."""
     references: Mapping[str, str] = field(default_factory=dict)
-    """The table that a column refers to, with ON DELETE CASCADE."""
+    """The table that a column refers to, with ON DELETE CASCADE, or SET NULL if the column is optional."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """A part of a column's server default."""
     triggers: Mapping[str, Columns] = field(default_factory=dict)
@@ -57,7 +57,7 @@ TABLES: Mapping[str, Table] = {
     ),
     "messages": Table(
         required=("id", "conversation_id", "role", "content", "created_at"),
-        optional=("turn_id", "tool_calls"),
+        optional=("turn_id", "tool_calls", "model_context"),
         indexes={
             "ix_messages_conversation_id": ("conversation_id",),
             "idx_messages_conversation_created": ("conversation_id", "created_at"),

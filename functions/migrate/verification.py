@@ -131,5 +131,7 @@ def _faults_of_references(inspector: Inspector, name: str, table: Table) -> Iter
         for key in inspector.get_foreign_keys(name)
     }
     for column, target in table.references.items():
-        if found.get(column) != (target, "CASCADE"):
-            yield f"column {column} must refer to {target}, and be deleted with it"
+        # A message's turn is optional and is deleted with it nevertheless.
+        action = "SET NULL" if column in table.optional and column != "turn_id" else "CASCADE"
+        if found.get(column) != (target, action):
+            yield f"column {column} must refer to {target} with ON DELETE {action}"

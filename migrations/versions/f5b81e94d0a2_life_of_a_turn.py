@@ -12,6 +12,7 @@ revision: str = "f5b81e94d0a2"
 down_revision: str | None = "c27f3b9d8e15"
 branch_labels: None = None
 depends_on: None = None
+FORGETS = ("the turns of deleted conversations, and with them their idempotency keys",)
 
 STATES_BEFORE = ("running", "finished", "interrupted", "failed", "abandoned")
 STATES = ("queued", *STATES_BEFORE, "cancelled", "replaced")

@@ -115,7 +115,7 @@ def test_the_order_of_cascades_does_not_matter(database: Database, messages: int
 
     execute(database, "DELETE FROM users")
 
-    assert (count(database), count(database, Turn)) == (0, 1)
+    assert (count(database), count(database, Turn)) == (0, 0)
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)

@@ -103,6 +103,18 @@ class TurnSupersededError(TaskchatError, status=409, code="turn-superseded", tit
     """Raised when this invocation lost its turn to a newer attempt, a newer message or a deletion."""
 
 
+class TurnCancelledError(TaskchatError, status=409, code="turn-cancelled", title="Turn cancelled"):
+    """Raised when a request comes again whose turn the person has cancelled."""
+
+
+class TurnFinishedError(TaskchatError, status=409, code="turn-finished", title="Turn finished"):
+    """Raised when a turn has ended and can no longer be cancelled."""
+
+
+class ConversationDeletedError(TaskchatError, status=410, code="conversation-deleted", title="Conversation deleted"):
+    """Raised when a request comes again whose conversation was deleted; nothing is done."""
+
+
 class TurnInterruptedError(
     RetryableError, TaskchatError, status=503, code="turn-interrupted", title="Turn interrupted"
 ):

@@ -54,7 +54,7 @@ def test_verify_names_what_it_found(migrated: Migrate, backend: str) -> None:
         ),
         (
             ["DROP TABLE tasks", "CREATE TABLE tasks (id INTEGER, user_id INTEGER, priority TEXT DEFAULT 'low')"],
-            "tasks: column title is missing; .*tasks: column user_id must refer to users, and be deleted with it",
+            "tasks: column title is missing; .*tasks: column user_id must refer to users with ON DELETE CASCADE",
         ),
         (
             ["DROP TABLE tasks", "CREATE TABLE tasks (id INTEGER NOT NULL, priority TEXT NOT NULL DEFAULT 'low')"],

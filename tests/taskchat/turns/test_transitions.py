@@ -9,13 +9,16 @@ import pytest
 from sqlalchemy import Connection, select, text
 from sqlmodel import col
 
-from taskchat import turns
+from taskchat import conversations, turns
 from taskchat.database import Database
 from taskchat.errors import (
     ConversationBusyError,
+    ConversationDeletedError,
     DatabaseUnavailableError,
     IdempotencyKeyReusedError,
     NotFoundError,
+    TurnCancelledError,
+    TurnFinishedError,
     TurnInProgressError,
     TurnSupersededError,
 )
@@ -276,6 +279,50 @@ def test_a_deleted_conversation_supersedes_its_turn(database: Database) -> None:
     with pytest.raises(TurnSupersededError):
         finish(database, lease)
     assert stored_messages(database) == []
+
+
+def test_a_key_outlives_its_conversation(database: Database) -> None:
+    lease = started(database)
+    finish(database, lease)
+    database.transaction(lambda connection: conversations.delete(connection, ANN.user_id, lease.conversation_id))
+    with pytest.raises(ConversationDeletedError):
+        begin(database, turn_request())
+    assert stored_titles(database) == []
+
+
+@pytest.mark.parametrize("end", ["running", "interrupted"])
+def test_a_cancelled_turn_writes_nothing_more(database: Database, end: str) -> None:
+    lease = started(database)
+    if end == "interrupted":
+        interrupt(database, lease)
+    for _ in range(2):
+        database.transaction(lambda connection: turns.cancel(connection, ANN.user_id, lease.turn_id))
+    turn = stored_turn(database, lease.turn_id)
+    assert turn.status is TurnStatus.CANCELLED
+    assert turn.finished_at is not None
+    with pytest.raises(TurnSupersededError):
+        record_step(database, lease)
+    with pytest.raises(TurnSupersededError):
+        finish(database, lease)
+    with pytest.raises(TurnCancelledError):
+        begin(database, turn_request())
+    started(database, turn_request("next", lease.conversation_id))
+
+
+def test_a_finished_turn_cannot_be_cancelled(database: Database) -> None:
+    lease = started(database)
+    finish(database, lease)
+    with pytest.raises(TurnFinishedError):
+        database.transaction(lambda connection: turns.cancel(connection, ANN.user_id, lease.turn_id))
+    assert stored_turn(database, lease.turn_id).status is TurnStatus.FINISHED
+
+
+def test_a_foreign_turn_cannot_be_cancelled(database: Database) -> None:
+    lease = started(database)
+    for turn_id in (lease.turn_id, uuid.uuid4()):
+        with pytest.raises(NotFoundError, match=f"There is no turn {turn_id}"):
+            database.transaction(lambda connection, turn_id=turn_id: turns.cancel(connection, BOB.user_id, turn_id))  # type: ignore[misc]
+    assert stored_turn(database, lease.turn_id).status is TurnStatus.RUNNING
 
 
 @pytest.mark.parametrize(("given", "kept"), [("new@example.com", "new@example.com"), (None, "old@example.com")])

@@ -83,12 +83,17 @@ def _recorded(connection: Connection, request: ToolRequest) -> ToolCall | None:
 def _record(connection: Connection, client: Client, request: ToolRequest, record: ToolCall) -> None:
     """Append a finished turn with two messages: what the client asked for, and the record of the call."""
     user_id, turn_id = client.principal.user_id, uuid.UUID(request.id)
-    first = select(TURNS.c.conversation_id).where(
-        TURNS.c.user_id == user_id, TURNS.c.idempotency_key == client.first_key
-    )
-    conversation_id = connection.execute(first).scalar_one_or_none()
-    key = request.id
-    if conversation_id is None:
+    first = connection.execute(
+        select(TURNS.c.id, TURNS.c.conversation_id).where(
+            TURNS.c.user_id == user_id, TURNS.c.idempotency_key == client.first_key
+        )
+    ).one_or_none()
+    if first is not None and first.conversation_id is not None:
+        conversation_id, key = first.conversation_id, request.id
+    else:
+        if first is not None:
+            # The person deleted the client's conversation. The next one takes over the key that leads to it.
+            connection.execute(update(TURNS).where(TURNS.c.id == first.id).values(idempotency_key=str(first.id)))
         conversation_id, key = conversations.create(connection, client.principal, client.name), client.first_key
     connection.execute(
         insert(TURNS).values(

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from taskchat.conversations.pages import CONVERSATION_COLUMNS, ConversationRecord, is_own, one_conversation
-from taskchat.models import CONVERSATIONS, TITLE_CHARACTERS, USERS
+from taskchat.models import CONVERSATIONS, TITLE_CHARACTERS, TURNS, USERS, TurnStatus, utc_now
 from taskchat.principal import Principal
 
 
@@ -44,15 +44,27 @@ def rename(connection: Connection, user_id: uuid.UUID, conversation_id: int, tit
 
 
 def delete(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> None:
-    """Delete a conversation with its turns and messages.
+    """Delete a conversation with its messages. Its turns stay, so that their keys do nothing again.
 
     Raises:
         NotFoundError: the person has no such conversation.
     """
+    _cancel_turns(connection, TURNS.c.user_id == user_id, TURNS.c.conversation_id == conversation_id)
     statement = sa.delete(CONVERSATIONS).where(is_own(user_id, conversation_id))
     one_conversation(connection, statement.returning(*CONVERSATION_COLUMNS), conversation_id)
 
 
 def delete_all(connection: Connection, user_id: uuid.UUID) -> None:
-    """Delete all conversations of a person."""
+    """Delete all conversations of a person with their messages. Turns stay, so that their keys do nothing again."""
+    _cancel_turns(connection, TURNS.c.user_id == user_id)
     connection.execute(sa.delete(CONVERSATIONS).where(CONVERSATIONS.c.user_id == user_id))
+
+
+def _cancel_turns(connection: Connection, *condition: sa.ColumnElement[bool]) -> None:
+    """Cancel unfinished turns, so that an invocation that works on one of them can write nothing any more."""
+    unfinished = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
+    connection.execute(
+        sa.update(TURNS)
+        .where(*condition, TURNS.c.status.in_(unfinished))
+        .values(status=TurnStatus.CANCELLED, finished_at=utc_now(), error=None, provider_state=None)
+    )

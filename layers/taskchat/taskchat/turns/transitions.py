@@ -6,6 +6,8 @@
                       ▼   │
           INTERRUPTED or FAILED          RUNNING, lease expired ──newer message──▶ ABANDONED
 
+    any of them but FINISHED and ABANDONED ──cancel──▶ CANCELLED
+
 An invocation that works on a turn holds its lease, which is a random token with an expiry time by the database's clock.
 Every write names the token and replaces it. A write whose COMMIT was already applied, and a write by an invocation
 that another one has overtaken, therefore match no row.
@@ -39,8 +41,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from taskchat import conversations
 from taskchat.errors import (
     ConversationBusyError,
+    ConversationDeletedError,
     IdempotencyKeyReusedError,
+    NotFoundError,
     RetryableError,
+    TurnCancelledError,
+    TurnFinishedError,
     TurnInProgressError,
     TurnSupersededError,
 )
@@ -60,6 +66,8 @@ _HELD = (
     TURNS.c.status == TurnStatus.RUNNING,
     TURNS.c.attempt == bindparam("held_attempt"),
     TURNS.c.lease_token == bindparam("held_token"),
+    # The release before deletes a conversation without cancelling its turn.
+    TURNS.c.conversation_id.is_not(None),
 )
 _LEASE = {
     "lease_token": bindparam("new_token", type_=TURNS.c.lease_token.type),
@@ -98,8 +106,10 @@ def begin(
 
     Raises:
         ConversationBusyError: another turn of the conversation is running.
+        ConversationDeletedError: the turn's conversation was deleted.
         IdempotencyKeyReusedError: the key belongs to another request.
         NotFoundError: the person has no such conversation.
+        TurnCancelledError: the person cancelled this turn.
         TurnInProgressError: another invocation is working on this turn.
         TurnSupersededError: a newer message has been sent to the conversation.
     """
@@ -226,6 +236,29 @@ def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent:
     connection.execute(update(TURNS).where(*_HELD).values(changes), _held(held))
 
 
+def cancel(connection: Connection, user_id: uuid.UUID, turn_id: uuid.UUID) -> None:
+    """Cancel a turn, or do nothing if it is cancelled. An invocation that works on it can write nothing any more.
+
+    Raises:
+        NotFoundError: the person has no such turn.
+        TurnFinishedError: the turn has ended otherwise.
+    """
+    unfinished = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
+    own_turn = (TURNS.c.id == turn_id, TURNS.c.user_id == user_id)
+    cancelled = (
+        update(TURNS)
+        .where(*own_turn, TURNS.c.status.in_(unfinished))
+        .values(status=TurnStatus.CANCELLED, finished_at=utc_now(), provider_state=None)
+    )
+    if connection.execute(cancelled).rowcount:
+        return
+    status = connection.execute(select(TURNS.c.status).where(*own_turn)).scalar_one_or_none()
+    if status is None:
+        raise NotFoundError(f"There is no turn {turn_id}.")
+    if status is not TurnStatus.CANCELLED:
+        raise TurnFinishedError("This turn has ended and cannot be cancelled.")
+
+
 def _beginning(dialect: ModuleType) -> Writes:
     row: dict[str, ColumnElement[Any]] = {
         "id": bindparam("turn_id", type_=TURNS.c.id.type),
@@ -301,6 +334,10 @@ def _continue(
     """Take over a turn that stopped, or return one that is finished."""
     if turn.request_hash != request.request_hash:
         raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
+    if turn.conversation_id is None:
+        raise ConversationDeletedError("The conversation of this request was deleted.")
+    if turn.status is TurnStatus.CANCELLED:
+        raise TurnCancelledError("This request was cancelled; send the message again as a new one.")
     if turn.status is TurnStatus.FINISHED:
         return FinishedTurn(turn.conversation_id, _replies(connection, turn.id))
     if turn.lease_token == token:
@@ -308,7 +345,7 @@ def _continue(
         return _started(connection, turn, Lease(turn.id, turn.conversation_id, turn.attempt, token))
     if turn.status is TurnStatus.RUNNING:
         _refuse_a_live_lease(turn, TurnInProgressError, "This request is being worked on.")
-    if turn.status is TurnStatus.ABANDONED or _has_newer_turn(connection, turn):
+    if turn.status in (TurnStatus.ABANDONED, TurnStatus.REPLACED) or _has_newer_turn(connection, turn):
         raise TurnSupersededError("A newer message was sent to this conversation; send this one again as a new one.")
     attempt = turn.attempt + 1
     connection.execute(
