@@ -35,7 +35,7 @@ def postgres_server_url() -> Iterator[URL]:
 def postgres_template(postgres_server_url: URL) -> Iterator[URL]:
     """Return the URL of a migrated database to copy; nobody may be connected to it meanwhile."""
     with postgres_database(postgres_server_url) as url:
-        _migrate(url)
+        migrate(url)
         yield url
 
 
@@ -43,7 +43,7 @@ def postgres_template(postgres_server_url: URL) -> Iterator[URL]:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated file to copy."""
     path = tmp_path_factory.mktemp("sqlite") / SQLITE_FILE
-    _migrate(_sqlite_url(path))
+    migrate(_sqlite_url(path))
     return path
 
 
@@ -110,7 +110,8 @@ def _text(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _migrate(url: URL) -> None:
+def migrate(url: URL) -> None:
+    """Upgrade a database to the newest revision."""
     with migration_transaction(driver_url(_text(url)), Limits()) as connection:
         configuration = Config(attributes={"connection": connection})
         configuration.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,25 +93,53 @@ class _Account:
         return done.returncode == 0
 
 
-@contextmanager
-def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[URL]:
-    """Start a server, yield the URL of its maintenance database, and stop it.
+class Server:
+    """A running server. `url` names its maintenance database and a role that may create databases, `superuser` another.
 
-    `settings` come on top of `CONFIGURATION`, each value as postgresql.conf wants it.
-    The role in the URL may create databases and is no superuser, as with a hosted server. Only encrypted
-    connections with a password are let in.
+    Only encrypted connections with a password are let in. `url`'s role is no superuser, as with a hosted server.
     """
-    account = _Account()
-    with _folder(account, *_places()) as folder, _programs(account) as programs:
-        data = folder / "data"
-        _initialise(account, programs, folder, data)
+
+    def __init__(self, start: Callable[[int], AbstractContextManager[bool]], stack: ExitStack, log: Path) -> None:
+        self._start = start
+        self._running = stack.enter_context(ExitStack())
+        self._log = log
         for _ in range(START_TRIES):
             port = free_port()
-            with _running(account, programs, data, port, settings or {}) as came_up:
-                if came_up:
-                    yield _prepare_role(port)
-                    return
-        raise ServerDidNotStartError((data / "server.log").read_text())
+            if self._running.enter_context(start(port)):
+                self.superuser = _maintenance(port)
+                self.url = _prepare_role(self.superuser)
+                return
+            self._running.close()
+        raise ServerDidNotStartError(log.read_text())
+
+    def restart(self) -> None:
+        """Stop the server, which ends all sessions, and start it again on its port."""
+        port = self.url.port
+        assert port is not None
+        self._running.close()
+        if not self._running.enter_context(self._start(port)):
+            raise ServerDidNotStartError(self._log.read_text())
+
+
+@contextmanager
+def restartable_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Start a server, yield it, and stop it.
+
+    `settings` come on top of `CONFIGURATION`, each value as postgresql.conf wants it.
+    """
+    account = _Account()
+    with _folder(account, *_places()) as folder, _programs(account) as programs, ExitStack() as stack:
+        data = folder / "data"
+        _initialise(account, programs, folder, data)
+        start = partial(_running, account, programs, data, settings=settings or {})
+        yield Server(start, stack, data / "server.log")
+
+
+@contextmanager
+def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[URL]:
+    """Start a server as `restartable_server` does, and yield its `url`."""
+    with restartable_server(settings) as server:
+        yield server.url
 
 
 def _places() -> list[str]:
@@ -195,7 +224,9 @@ def write_certificate(folder: Path) -> None:
 
 
 @contextmanager
-def _running(account: _Account, programs: Path, data: Path, port: int, settings: Mapping[str, str]) -> Iterator[bool]:
+def _running(
+    account: _Account, programs: Path, data: Path, port: int, *, settings: Mapping[str, str]
+) -> Iterator[bool]:
     """Run the server, and yield whether it accepts connections; somebody may have taken the port meanwhile."""
     configuration = CONFIGURATION.format(host=HOST, port=port)
     # Of a name that comes twice, the server takes the last.
@@ -233,8 +264,11 @@ def _wait_until_up(data: Path) -> bool:
     return False
 
 
-def _prepare_role(port: int) -> URL:
-    maintenance = URL.create("postgresql", "postgres", PASSWORD, HOST, port, "postgres", query={"sslmode": "require"})
+def _maintenance(port: int) -> URL:
+    return URL.create("postgresql", "postgres", PASSWORD, HOST, port, "postgres", query={"sslmode": "require"})
+
+
+def _prepare_role(maintenance: URL) -> URL:
     execute(maintenance, f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{PASSWORD}'")
     return maintenance.set(username=ROLE)
 

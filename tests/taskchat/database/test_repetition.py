@@ -164,22 +164,25 @@ def test_a_frozen_transaction_is_ended_by_the_server(connect_to: Connect, postgr
 def test_a_lock_is_waited_for_by_repetition(connect_to: Connect, postgres_url: str) -> None:
     holder, database = connect_to(postgres_url), connect_to(postgres_url)
     holder.transaction(sign_up)
+    released = threading.Event()
     tries: list[int] = []
 
     def lock(connection: Connection) -> None:
         tries.append(pid_of(connection))
+        if len(tries) == 3:
+            released.set()
         connection.execute(text("SET LOCAL lock_timeout = 10"))
         connection.execute(text("SELECT * FROM users FOR UPDATE"))
 
     def hold(connection: Connection) -> None:
         connection.execute(text("SELECT * FROM users FOR UPDATE"))
         thread.start()
-        while len(tries) < 3:
-            time.sleep(0.01)
+        assert released.wait(5)
 
     thread = threading.Thread(target=database.transaction, args=(lock,))
     holder.transaction(hold)
     thread.join()
+    assert len(tries) >= 3
     assert len(set(tries)) == 1
 
 
