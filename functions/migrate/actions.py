@@ -119,7 +119,7 @@ def _upgrade(request: Upgrade, before: Position, connection: Connection, configu
 def _forgotten(request: Downgrade, before: Position, scripts: ScriptDirectory) -> list[str]:
     """Return the losses that the revisions on the way tell of, in the order of the downgrade."""
     way = scripts.iterate_revisions(before.revision, request.revision, select_for_downgrade=True)
-    return [loss for script in way for loss in script.module.FORGETS]
+    return [loss for script in way for loss in getattr(script.module, "FORGETS", ())]
 
 
 def _answer(request: Question, connection: Connection) -> _Outcome:
@@ -136,9 +136,8 @@ def _answer(request: Question, connection: Connection) -> _Outcome:
             verify(connection)
             details = {"differences": []}
         case Verify():
-            if not position.is_ahead:
-                _expect_head(position, scripts)
-            details = {"verified": verify(connection)} | _ahead(position)
+            _expect_head(position, scripts)
+            details = {"verified": verify(connection)}
     return _Outcome(position.revision, position.revision, details=details)
 
 
@@ -201,7 +200,10 @@ def _history(scripts: ScriptDirectory) -> list[dict[str, Any]]:
 def _expect_head(position: Position, scripts: ScriptDirectory) -> None:
     head = scripts.get_current_head()
     if position.revision != head:
-        raise SchemaMismatchError(f"the database is at {position.revision or 'no revision'}, and the head is {head}")
+        order = ", which is newer" if position.is_ahead else ""
+        raise SchemaMismatchError(
+            f"the database is at {position.revision or 'no revision'}{order}, and the head is {head}"
+        )
 
 
 def _compare(connection: Connection) -> None:

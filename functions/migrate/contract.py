@@ -23,8 +23,8 @@ class Table:
     """Columns with a unique constraint."""
     unique_where: Mapping[str, str] = field(default_factory=dict)
     """A word of the condition of a partial unique index, by the name of the index."""
-    references: Mapping[str, str] = field(default_factory=dict)
-    """The table that a column refers to, with ON DELETE CASCADE, or SET NULL if the column is optional."""
+    references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """The table that a column refers to, and what ON DELETE does."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """A part of a column's server default."""
     triggers: Mapping[str, Columns] = field(default_factory=dict)
@@ -41,7 +41,7 @@ TABLES: Mapping[str, Table] = {
     "tasks": Table(
         required=("id", "user_id", "title", "priority", "completed", "created_at", "updated_at"),
         optional=("description", "search_text", "due_at", "completed_at"),
-        references={"user_id": "users"},
+        references={"user_id": ("users", "CASCADE")},
         defaults={"priority": "normal", "completed": "", "created_at": "", "updated_at": ""},
     ),
     "conversations": Table(
@@ -52,7 +52,7 @@ TABLES: Mapping[str, Table] = {
             "ix_conversations_updated_at": ("updated_at",),
             "ix_conversations_user_id_updated_at_id": ("user_id", "updated_at", "id"),
         },
-        references={"user_id": "users"},
+        references={"user_id": ("users", "CASCADE")},
         defaults={"created_at": "", "updated_at": ""},
     ),
     "messages": Table(
@@ -63,7 +63,7 @@ TABLES: Mapping[str, Table] = {
             "idx_messages_conversation_created": ("conversation_id", "created_at"),
             "ix_messages_conversation_id_id": ("conversation_id", "id"),
         },
-        references={"conversation_id": "conversations", "turn_id": "turns"},
+        references={"conversation_id": ("conversations", "CASCADE"), "turn_id": ("turns", "CASCADE")},
         defaults={"created_at": ""},
         triggers={
             "postgresql": ("messages_append_only", "messages_append_only_truncate"),
@@ -107,7 +107,7 @@ TABLES: Mapping[str, Table] = {
         },
         unique=[("user_id", "idempotency_key")],
         unique_where={"uq_turns_conversation_id_running": "running"},
-        references={"user_id": "users", "conversation_id": "conversations"},
+        references={"user_id": ("users", "CASCADE"), "conversation_id": ("conversations", "SET NULL")},
         defaults={"created_at": ""},
     ),
 }

@@ -130,8 +130,6 @@ def _faults_of_references(inspector: Inspector, name: str, table: Table) -> Iter
         key["constrained_columns"][0]: (key["referred_table"], key.get("options", {}).get("ondelete"))
         for key in inspector.get_foreign_keys(name)
     }
-    for column, target in table.references.items():
-        # A message's turn is optional and is deleted with it nevertheless.
-        action = "SET NULL" if column in table.optional and column != "turn_id" else "CASCADE"
-        if found.get(column) != (target, action):
-            yield f"column {column} must refer to {target} with ON DELETE {action}"
+    for column, (target, ondelete) in table.references.items():
+        if found.get(column) != (target, ondelete):
+            yield f"column {column} must refer to {target} ON DELETE {ondelete}"

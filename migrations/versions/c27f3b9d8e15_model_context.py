@@ -14,6 +14,8 @@ branch_labels: None = None
 depends_on: None = None
 FORGETS = ("the context that providers want back with later steps, and the counts of cached and reasoning tokens",)
 
+FORGETS = ("the cached and reasoning tokens of all turns",)
+
 
 def upgrade() -> None:
     """Add the columns. They are null for rows of the release before, which writes none of them."""

@@ -12,6 +12,8 @@ branch_labels: None = None
 depends_on: None = None
 FORGETS: tuple[str, ...] = ()
 
+FORGETS: tuple[str, ...] = ()
+
 
 def upgrade() -> None:
     """Add the column and fill it as well as the database can. Every later change of a task fills it exactly."""

@@ -11,6 +11,8 @@ branch_labels: None = None
 depends_on: None = None
 FORGETS: tuple[str, ...] = ()
 
+FORGETS: tuple[str, ...] = ()
+
 
 def upgrade() -> None:
     """Create the index."""

@@ -14,6 +14,11 @@ branch_labels: None = None
 depends_on: None = None
 FORGETS = ("the turns of deleted conversations, and with them their idempotency keys",)
 
+FORGETS = (
+    "the turns of deleted conversations, and with them their idempotency keys",
+    "which turns were queued, cancelled, undone and replaced",
+)
+
 STATES_BEFORE = ("running", "finished", "interrupted", "failed", "abandoned")
 STATES = ("queued", *STATES_BEFORE, "cancelled", "replaced")
 UNFINISHED = "status IN ('queued', 'running', 'interrupted')"

@@ -171,24 +171,19 @@ def test_a_downgrade_undoes_the_newest_first(
     assert migrated({"action": "current"})["to_revision"] == destination
 
 
-@pytest.mark.parametrize(
-    ("revision", "loss"),
-    [("base", "all users and tasks"), (USERS, "all conversations and messages"), (CONVERSATIONS, "idempotency keys")],
-)
+@pytest.mark.parametrize("revision", ["base", USERS, CONVERSATIONS])
 @pytest.mark.parametrize("confirm", [{}, {"confirm": False}])
-def test_an_unconfirmed_downgrade_tells_its_losses(
-    migrated: Migrate, revision: str, loss: str, confirm: dict[str, bool]
-) -> None:
+def test_an_unconfirmed_downgrade_tells_its_losses(migrated: Migrate, revision: str, confirm: dict[str, bool]) -> None:
     event: dict[str, Any] = {"action": "downgrade", "revision": revision}
 
-    with pytest.raises(NotConfirmedError, match=f'forgets .*{loss}.*"confirm": true') as refusal:
+    with pytest.raises(NotConfirmedError, match=r'forgets .*idempotency keys.*"confirm": true') as refusal:
         migrated(event | confirm)
 
     assert migrated({"action": "verify"})["to_revision"] == HEAD
     told = migrated(event | {"confirm": True})["forgets"]
-    undone = REVISIONS if revision == "base" else REVISIONS[REVISIONS.index(revision) + 1 :]
-    assert told == [loss for each in reversed(undone) for loss in SCRIPTS.get_revision(each).module.FORGETS]
-    assert all(loss in str(refusal.value) for loss in told)
+    assert f"forgets {'; '.join(told)}." in str(refusal.value)
+    assert ("all users and tasks" in told) == (revision == "base")
+    assert ("all conversations and messages" in told) == (revision != CONVERSATIONS)
 
 
 def test_a_downgrade_without_losses_says_so(migrate: Migrate) -> None:

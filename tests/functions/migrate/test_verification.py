@@ -5,13 +5,28 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel
 
+from functions.migrate import contract
 from functions.migrate.errors import SchemaMismatchError
+from taskchat import models  # noqa: F401 - fills the metadata
 from tests.functions.migrate.conftest import Migrate, on, step
 from tests.support.postgres import execute
 from tests.support.revisions import HEAD
 
 TABLES = ["conversations", "messages", "tasks", "turns", "users"]
+
+
+def test_the_contract_has_every_column_of_the_models() -> None:
+    columns = {
+        name: (
+            {column.name for column in table.columns if not column.nullable},
+            {column.name for column in table.columns if column.nullable},
+        )
+        for name, table in SQLModel.metadata.tables.items()
+    }
+
+    assert {name: (set(table.required), set(table.optional)) for name, table in contract.TABLES.items()} == columns
 
 
 def test_verify_names_what_it_found(migrated: Migrate, backend: str) -> None:
@@ -54,7 +69,7 @@ def test_verify_names_what_it_found(migrated: Migrate, backend: str) -> None:
         ),
         (
             ["DROP TABLE tasks", "CREATE TABLE tasks (id INTEGER, user_id INTEGER, priority TEXT DEFAULT 'low')"],
-            "tasks: column title is missing; .*tasks: column user_id must refer to users with ON DELETE CASCADE",
+            "tasks: column title is missing; .*tasks: column user_id must refer to users ON DELETE CASCADE",
         ),
         (
             ["DROP TABLE tasks", "CREATE TABLE tasks (id INTEGER NOT NULL, priority TEXT NOT NULL DEFAULT 'low')"],
@@ -81,6 +96,11 @@ def test_verify_fails_without_the_contract(
         ("ALTER TABLE tasks ALTER COLUMN priority DROP NOT NULL", "tasks: column priority must not be null"),
         ("ALTER TABLE tasks ALTER COLUMN priority DROP DEFAULT", "tasks: column priority lacks its server default"),
         ("ALTER TABLE tasks DROP CONSTRAINT tasks_user_id_fkey", "tasks: column user_id must refer to users"),
+        (
+            "ALTER TABLE turns DROP CONSTRAINT turns_conversation_id_fkey,"
+            " ADD FOREIGN KEY (conversation_id) REFERENCES conversations ON DELETE CASCADE",
+            "turns: column conversation_id must refer to conversations ON DELETE SET NULL",
+        ),
     ],
 )
 def test_verify_fails_on_alterations_of_postgres(
