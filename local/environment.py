@@ -72,7 +72,9 @@ def use_offline_model(environment: MutableMapping[str, str], base_url: str) -> N
     """Set the variables that point the functions to the offline model, and remove those of a real provider."""
     for name in _OF_THE_SDK:
         environment.pop(name, None)
-    environment.update(OPENAI_BASE_URL=base_url, OPENAI_API_KEY="offline", OPENAI_MODEL="offline")
+    environment.update(
+        OPENAI_BASE_URL=base_url, OPENAI_API="responses", OPENAI_API_KEY="offline", OPENAI_MODEL="offline"
+    )
 
 
 def provider_url(environment: Mapping[str, str]) -> str:

@@ -1,4 +1,5 @@
-"""The offline model: a small server that speaks the Chat Completions protocol, with no network and no weights.
+"""The offline model: a small server that speaks OpenAI's two protocols, with no network and no weights.
 
-`intents` holds what it understands, as a table; `conversation` decides what comes next; `server` is the HTTP.
+`intents` holds the sentences that it understands, as a table; `conversation` decides what comes next; `rules` refuses
+what OpenAI refuses; `protocols` reads requests and writes answers; `server` is the HTTP.
 """

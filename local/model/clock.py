@@ -1,4 +1,4 @@
-"""When people say "tomorrow at 5pm": the words for days and times, and what they mean where the person lives."""
+"""The words for days and times, such as "tomorrow at 5pm", and the moments that they mean in a person's time zone."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 END_OF_DAY = time(23, 59)
 """The time of a due date that names a day only."""
 
-_NOW_LINE = re.compile(r"^Now: (?P<moment>\S+)(?: \((?P<zone>[^)]+)\))?", re.MULTILINE)
+_NOW_LINE = re.compile(r"^Now: (?P<moment>\S+)(?: \((?P<zone>[^)]+)\))?.*$", re.MULTILINE)
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIMES_OF_DAY = {
@@ -63,9 +63,15 @@ class Clock:
         return datetime.combine(day, moment, tzinfo=self.zone)
 
 
-def read_clock(system_messages: str) -> Clock:
-    """Read the line `Now: 2025-12-07T10:30:00+01:00 (Europe/Berlin)`; without one, it is now, in UTC."""
-    line = _NOW_LINE.search(system_messages)
+def without_now(message: str) -> str:
+    """Return the words of a message after its last line that tells the time, which the agent puts before them."""
+    return _NOW_LINE.split(message)[-1].strip()
+
+
+def read_clock(told: str) -> Clock:
+    """Read the last line `Now: 2025-12-07T10:30+01:00 (Europe/Berlin), Sunday`; without one, it is now, in UTC."""
+    lines = list(_NOW_LINE.finditer(told))
+    line = lines[-1] if lines else None
     try:
         now = datetime.fromisoformat(line["moment"]) if line else datetime.now(UTC)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the offline model does next, decided from nothing but the messages of the request."""
+"""The offline model's next move, decided from nothing but the messages of the request."""
 
 import json
 import re
@@ -6,10 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from local.model import replies
-from local.model.clock import Clock, read_clock
+from local.model.clock import Clock, read_clock, without_now
 from local.model.intents import abilities, understand
 from local.model.phrases import plain, target
-from local.model.plans import CallTool, CallTools, Ids, Mentioned, OnTask, Plan, Say, Tool, Words
+from local.model.plans import (
+    Agenda,
+    CallTool,
+    CallTools,
+    Ids,
+    Mentioned,
+    OnAll,
+    OnTask,
+    Plan,
+    Say,
+    Tool,
+    Undo,
+    Words,
+)
 from local.model.replies import Outcome
 
 Message: TypeAlias = Mapping[str, Any]
@@ -17,6 +30,10 @@ Message: TypeAlias = Mapping[str, Any]
 
 _WHICH = "Which task do you mean? Tell me its number, such as: task 3."
 _NO_TOOLS = "I cannot do that right now. Please ask me again."
+_MOST_AT_ONCE = 20
+"""Tasks that one sentence changes; the agent runs 32 calls of one reply."""
+_LISTED = 100
+"""The most tasks that one call lists."""
 _TASK_NUMBER = re.compile(r"\btask (\d+)", re.IGNORECASE)
 _SEARCHED_STATUS = {Tool.COMPLETE: "pending", Tool.REOPEN: "completed"}
 
@@ -27,13 +44,15 @@ Move: TypeAlias = Say | CallTools
 def next_move(messages: Sequence[Message], tools: frozenset[str]) -> Move:
     """Return what to say, or which of the offered tools to call."""
     clock = read_clock(
-        "\n".join(_text(message) for message in messages if message.get("role") in {"system", "developer"})
+        "\n".join(_text(message) for message in messages if message.get("role") in {"system", "developer", "user"})
     )
     said = [index for index, message in enumerate(messages) if message.get("role") == "user"]
     if not said:
         return Say(_introduction())
     before, message, after = messages[: said[-1]], messages[said[-1]], messages[said[-1] + 1 :]
-    plan = _plan(_text(message), before, clock)
+    plan = _plan(without_now(_text(message)), before, clock)
+    if isinstance(plan, Undo) and Tool.UNDO in tools:
+        plan = CallTools((CallTool(Tool.UNDO),))
     outcomes = _outcomes(after)
     move = _follow(plan, outcomes, before, clock)
     if isinstance(move, CallTools) and not tools.issuperset(call.tool for call in move.calls):
@@ -51,7 +70,7 @@ def _plan(text: str, before: Sequence[Message], clock: Clock) -> Plan:
 
 def _open_question(before: Sequence[Message], clock: Clock) -> OnTask | None:
     """Return the plan about which the last reply asked, "Which one do you mean?"."""
-    users = [_text(message) for message in before if message.get("role") == "user"]
+    users = [without_now(_text(message)) for message in before if message.get("role") == "user"]
     if not users or "Which " not in _last_reply(before):
         return None
     plan = understand(users[-1], clock)
@@ -59,21 +78,54 @@ def _open_question(before: Sequence[Message], clock: Clock) -> OnTask | None:
 
 
 def _follow(plan: Plan, outcomes: Sequence[Outcome], before: Sequence[Message], clock: Clock) -> Move:
+    move: Move
     match plan:
-        case Say():
-            return plan
+        case Agenda():
+            move = Say(replies.agenda(plan, outcomes[-1], clock)) if outcomes else _listing("pending")
+        case OnAll():
+            move = _on_all(plan, outcomes, clock)
         case OnTask(target=Words() as words) if outcomes and outcomes[-1].tool == Tool.LIST != plan.tool:
-            return _act_on_found(plan, words, outcomes[-1], clock)
-        case _ if outcomes:
-            return Say(replies.report(_acts(outcomes), clock))
-        case CallTools():
-            return plan
+            move = _act_on_found(plan, words, outcomes[-1], clock)
+        case CallTools() | OnTask() if outcomes:
+            move = Say(replies.report(_acts(outcomes), clock))
+        case Say() | CallTools():
+            move = plan
         case OnTask(target=Words() as words):
             search = {"status": _searched_status(plan), "text": words.text}
-            return CallTools((CallTool(Tool.LIST, search),))
+            move = CallTools((CallTool(Tool.LIST, search),))
         case OnTask():
             ids = _ids(plan, before)
-            return CallTools(tuple(_on(plan, task_id) for task_id in ids)) if ids else Say(_WHICH)
+            move = CallTools(tuple(_on(plan, task_id) for task_id in ids)) if ids else Say(_WHICH)
+        case Undo():
+            move = Say(_how_to_undo(before))
+    return move
+
+
+def _listing(status: str) -> CallTools:
+    return CallTools((CallTool(Tool.LIST, {"status": status, "limit": _LISTED}),))
+
+
+def _on_all(plan: OnAll, outcomes: Sequence[Outcome], clock: Clock) -> Move:
+    """List the tasks, then change them; deleting them all is left to a second sentence of the person."""
+    if not outcomes:
+        return _listing(plan.status)
+    found, *acts = outcomes
+    ids = [task.get("id") for task in found.tasks]
+    if acts:
+        rest = f"\nThere are more. Say it again for the next {_MOST_AT_ONCE}." if len(ids) > len(acts) else ""
+        return Say(replies.report(acts, clock) + rest)
+    if not ids or found.error is not None:
+        return Say(replies.report(outcomes, clock))
+    if plan.tool is Tool.DELETE:
+        return Say(replies.how_to_delete(found, _MOST_AT_ONCE, clock))
+    return CallTools(tuple(CallTool(plan.tool, {"task_id": task_id}) for task_id in ids[:_MOST_AT_ONCE]))
+
+
+def _how_to_undo(before: Sequence[Message]) -> str:
+    """Tell what to type to take the last change of the conversation back."""
+    changes = [outcome for outcome in _outcomes(before) if outcome.tool not in (Tool.LIST, Tool.GET)]
+    done = [outcome for outcome in changes if outcome.error is None]
+    return replies.how_to_undo(done[-1] if done else None)
 
 
 def _act_on_found(plan: OnTask, words: Words, found: Outcome, clock: Clock) -> Move:

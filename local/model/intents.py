@@ -1,7 +1,7 @@
-"""The table of what the offline model understands: a pattern, the plan that follows, and what to say for it.
+"""The table of sentences that the offline model understands: a pattern, its planner, and examples to show.
 
-The first row that fits wins, so rows with more particular words stand first. The patterns meet a message in one line,
-with single spaces and without what is only polite (see `phrases.plain`); case does not matter.
+The first row that matches wins, so rows with more particular words stand first. A pattern is matched against a message
+in one line, with single spaces and without polite words (see `phrases.plain`). Case does not matter.
 """
 
 import re
@@ -9,7 +9,19 @@ from dataclasses import dataclass
 
 from local.model.clock import Clock
 from local.model.phrases import PRIORITY, plain
-from local.model.planners import Planner, create, create_several, list_tasks, on_task, say, search, update
+from local.model.planners import (
+    Planner,
+    agenda,
+    create,
+    create_each,
+    create_several,
+    list_tasks,
+    on_task,
+    say,
+    search,
+    undo,
+    update,
+)
 from local.model.plans import Plan, Say, Tool
 
 
@@ -67,6 +79,7 @@ INTENTS: tuple[Intent, ...] = (
     ),
     _row(r"(?:thanks|thank you|great|perfect|nice)(?: (?:a lot|so much|very much))?", say("You are welcome.")),
     _row(r"(?:help(?: me)?|what can (?:you|i) (?:do|say|ask)(?: for me)?|how does this work|commands|\?)", _help),
+    _row(r"(?:undo|take back|revert|reverse)(?: (?:that|it|this|the last change|my last change))?(?: again)?", undo),
     # Making a task. "Add" comes before everything else: what follows it is a title, whatever its words.
     _row(
         rf"(?:add|create|make){_ME}(?: these| some| two| three| four| five| \d)?(?: new)?"
@@ -90,7 +103,12 @@ INTENTS: tuple[Intent, ...] = (
     _row(rf"(?:mark|set|flag|move) {_TARGET} (?:back )?(?:as |to |to be )?{_UNDONE}", on_task(Tool.REOPEN)),
     _row(rf"{_NAMED_TASK} (?:is|isn't|was|wasn't) {_UNDONE}(?: yet)?", on_task(Tool.REOPEN)),
     # Done.
-    _row(rf"(?:mark|set|flag) {_TARGET} (?:as |to |to be )?{_DONE}", on_task(Tool.COMPLETE), "Mark task 3 as complete"),
+    _row(
+        rf"(?:mark|set|flag) {_TARGET} (?:as |to |to be )?{_DONE}",
+        on_task(Tool.COMPLETE),
+        "Mark task 3 as complete",
+        "Mark all done",
+    ),
     _row(r"(?:check|tick|cross) (?:off )?(?P<target>.+?)(?: off)?", on_task(Tool.COMPLETE)),
     _row(rf"(?:complete|finish|close) {_TARGET}", on_task(Tool.COMPLETE)),
     _row(
@@ -135,6 +153,11 @@ INTENTS: tuple[Intent, ...] = (
     ),
     # Seen.
     _row(
+        r"(?:what|what's)\b.*\b(?P<day>today|tomorrow|this week|next week)\b.*",
+        agenda,
+        "What do I have to do today?",
+    ),
+    _row(
         rf"(?:(?:show|display|get|give|open|view|see|tell|describe|what's|what is){_ME}(?: about)? )?"
         rf"(?:(?:the )?details of )?(?P<target>{_KIND} (?:number )?#?\d+|#\d+)",
         on_task(Tool.GET),
@@ -168,5 +191,5 @@ INTENTS: tuple[Intent, ...] = (
         "I need to remember to pay bills, high priority",
     ),
     _row(r"(?:remember|don't forget|do not forget)(?: to| that| about)? (?P<title>.+?)", create),
-    _row(rf"(?:add|note|note down|write down) (?P<title>.+?){_ON_LIST}", create),
+    _row(rf"(?:add|note|note down|write down) (?P<title>.+?){_ON_LIST}", create_each, "Add milk, bread and call mom"),
 )

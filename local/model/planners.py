@@ -1,4 +1,4 @@
-"""What follows from a row of the table of intents: from the parts of a sentence to a plan."""
+"""The planners of the table of intents: each makes a plan of the parts of a sentence."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 from local.model.clock import Clock, read_when
 from local.model.phrases import PRIORITIES, PRIORITY, QUOTES, new_task, new_tasks, read_priority, target, title
-from local.model.plans import CallTool, CallTools, Ids, OnTask, Plan, Say, Tool
+from local.model.plans import Agenda, CallTool, CallTools, Ids, OnAll, OnTask, Plan, Say, Tool, Undo
 
 Planner = Callable[[re.Match[str], Clock], Plan | None]
-"""Makes a plan of what a pattern found, or declines, so that the next row is tried."""
+"""Makes a plan of a pattern's match, or returns None, so that the next row is tried."""
 
 MOST_AT_ONCE = 20
 """Tool calls in one reply; the agent takes 32."""
@@ -21,6 +21,12 @@ _PENDING = re.compile(
 )
 _COMPLETED = re.compile(r"\b(?:completed?|done|finished|accomplished)\b")
 _OF_PRIORITY = re.compile(rf"\b({PRIORITY})(?:[- ]priority\b| tasks?\b| to-?dos?\b)")
+_ALL = re.compile(
+    r"(?:all|every|everything|all of (?:it|them))(?: (?:of )?(?:my|the))?(?: (?:pending|open|completed|finished|done))?"
+    r"(?: (?:tasks?|to-?dos?|reminders?|items?))?",
+    re.IGNORECASE,
+)
+_STATUS_OF_ALL = {Tool.COMPLETE: "pending", Tool.REOPEN: "completed"}
 _DAY = re.compile(r"\b(today|tomorrow|this week|next week)\b")
 _ABOUT = re.compile(r"\b(?:about|containing|with the words?|mentioning) (.+)", re.IGNORECASE)
 
@@ -34,8 +40,8 @@ def on_task(tool: Tool) -> Planner:
     """Plan a tool for the tasks in the group `target`."""
 
     def plan(found: re.Match[str], _clock: Clock) -> Plan | None:
-        if re.match(r"(?:all|every|everything)\b", found["target"], re.IGNORECASE):
-            return Say("I do that task by task. Tell me the numbers, such as: tasks 3 and 4.")
+        if _ALL.fullmatch(found["target"]):
+            return OnAll(tool, _STATUS_OF_ALL.get(tool, "all"))
         meant = target(found["target"])
         if isinstance(meant, Ids) and len(meant.ids) > MOST_AT_ONCE:
             return Say(f"That is a lot at once. I do up to {MOST_AT_ONCE} tasks at a time.")
@@ -64,6 +70,28 @@ def create(found: re.Match[str], clock: Clock) -> Plan:
 def create_several(found: re.Match[str], clock: Clock) -> Plan:
     """Plan a new task for each item that the group `titles` enumerates."""
     return _create(new_tasks(found["titles"], clock, found["priority"]))
+
+
+def create_each(found: re.Match[str], clock: Clock) -> Plan:
+    """Plan a new task for each item of a list with commas, as in "milk, bread and call mom"; else a single one."""
+    text = found["title"]
+    several = new_tasks(text, clock)
+    is_list = "," in text and not text.lstrip().startswith(tuple(QUOTES)) and all(task["title"] for task in several)
+    return _create(several) if is_list else create(found, clock)
+
+
+def agenda(found: re.Match[str], clock: Clock) -> Plan | None:
+    """Plan to tell what is due by a day and what has no date; a question for what is due is another row's."""
+    text = found[0].lower()
+    before = _due_before(text, clock)
+    if before is None or re.search(r"\b(?:due|overdue|deadline)", text):
+        return None
+    return Agenda(found["day"].lower(), before)
+
+
+def undo(_found: re.Match[str], _clock: Clock) -> Plan:
+    """Plan to take the last change back."""
+    return Undo()
 
 
 def list_tasks(found: re.Match[str], clock: Clock) -> Plan:

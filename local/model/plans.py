@@ -1,9 +1,12 @@
-"""What the offline model can mean to do about a message."""
+"""The plans that a message can lead to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+MODEL_NAME = "offline"
 
 
 class Tool(StrEnum):
@@ -16,11 +19,12 @@ class Tool(StrEnum):
     COMPLETE = "complete_task"
     REOPEN = "reopen_task"
     DELETE = "delete_task"
+    UNDO = "undo_last_change"
 
 
 @dataclass(frozen=True)
 class Say:
-    """Answer in words; no tool is needed."""
+    """Answer in words, without a tool."""
 
     text: str
 
@@ -35,7 +39,7 @@ class CallTool:
 
 @dataclass(frozen=True)
 class CallTools:
-    """Call tools, in order; no task has to be found first."""
+    """Call tools, in order, on tasks that need not be found first."""
 
     calls: tuple[CallTool, ...]
 
@@ -49,7 +53,7 @@ class Ids:
 
 @dataclass(frozen=True)
 class Words:
-    """A task named by words of its title: it has to be searched."""
+    """A task named by words of its title, which have to be searched for."""
 
     text: str
 
@@ -71,4 +75,25 @@ class OnTask:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-Plan: TypeAlias = Say | CallTools | OnTask
+@dataclass(frozen=True)
+class OnAll:
+    """Call a tool on all tasks of a status, which have to be listed first."""
+
+    tool: Tool
+    status: str
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """Tell what is due before a moment, which the person called `day`, and what has no date at all."""
+
+    day: str
+    before: datetime
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Take the last change back."""
+
+
+Plan: TypeAlias = Say | CallTools | OnTask | OnAll | Agenda | Undo

@@ -1,4 +1,4 @@
-"""What the offline model says about what the tools answered. Fields that it does not know are left aside."""
+"""The offline model's words for the results of tools. Fields that it does not know are ignored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime, time
 from typing import Any
 
 from local.model.clock import END_OF_DAY, Clock
-from local.model.plans import Tool, Words
+from local.model.plans import Agenda, Tool, Words
 
 _SENTENCES: dict[tuple[str, bool], str] = {
     (Tool.CREATE, False): 'Added "{title}" as task {id}{details}.',
@@ -17,8 +17,9 @@ _SENTENCES: dict[tuple[str, bool], str] = {
     (Tool.UPDATE, False): 'Changed task {id}: it is now "{title}"{details}.',
     (Tool.DELETE, False): 'Deleted task {id}, "{title}".',
     (Tool.GET, False): 'Task {id}, "{title}"{details}, {state}.{description}',
+    (Tool.UNDO, False): "Took the last change back.",
 }
-"""By tool, and by whether it found nothing to change."""
+"""By tool, and by whether there was nothing to change."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,50 @@ def none_found(words: Words, status: str) -> str:
     """Say plainly that nothing matches."""
     kind = "task" if status == "all" else f"{status} task"
     return f'I could not find a {kind} that matches "{words.text}".'
+
+
+def agenda(plan: Agenda, found: Outcome, clock: Clock) -> str:
+    """Tell what is due before the plan's moment, and what has no date."""
+    if found.error is not None:
+        return _trouble(found, found.error)
+    due = [task for task in found.tasks if (moment := _due_at(task, clock)) is not None and moment < plan.before]
+    undated = [task for task in found.tasks if _due_at(task, clock) is None]
+    parts = [f"Due {plan.day}, or before:\n{_lines(due, clock)}" if due else f"Nothing is due {plan.day}."]
+    if undated:
+        parts.append(f"Without a date:\n{_lines(undated, clock)}")
+    elif not due:
+        parts.append("You have no tasks without a date either.")
+    if found.answer.get("more"):
+        parts.append("There are more.")
+    return "\n".join(parts)
+
+
+def how_to_delete(found: Outcome, most: int, clock: Clock) -> str:
+    """Tell what to type to delete all listed tasks; nothing is deleted yet."""
+    tasks = found.tasks[:most]
+    numbers = ", ".join(str(task.get("id")) for task in tasks)
+    noun, them = ("task", "it") if len(tasks) == 1 else ("tasks", "them")
+    some = f" the first {most}" if len(found.tasks) > most else ""
+    return (
+        f"Nothing is deleted yet. These would go:\n{_lines(tasks, clock)}\n"
+        f"To delete{some or f' {them}'}, type: Delete {noun} {numbers}"
+    )
+
+
+def how_to_undo(change: Outcome | None) -> str:
+    """Tell what to type to take a change back."""
+    if change is None:
+        return "I have changed nothing in this conversation, so there is nothing to take back."
+    answer = change.answer
+    task_id, title = answer.get("id"), answer.get("title")
+    typed = {
+        Tool.CREATE: f"Delete task {task_id}",
+        Tool.COMPLETE: f"Reopen task {task_id}",
+        Tool.REOPEN: f"Mark task {task_id} as complete",
+        Tool.DELETE: f"Add a task to {title}",
+        Tool.UPDATE: f"Change task {task_id} to '{title}', with the words that it had before",
+    }.get(Tool(change.tool) if change.tool in list(Tool) else Tool.GET, f"Show task {task_id}")
+    return f"I cannot take a change back by myself. To do it, type: {typed}"
 
 
 def spoken(moment: datetime, clock: Clock) -> str:
@@ -104,6 +149,9 @@ def _listed(outcome: Outcome, clock: Clock) -> str:
     adjective = "" if status == "all" else f" {status}"
     about = outcome.arguments.get("text")
     matching = f' that match "{about}"' if about else ""
+    before = _moment(outcome.arguments.get("due_before"), clock)
+    if before is not None:
+        matching += f" due before {spoken(before, clock)}"
     tasks = outcome.tasks
     if not tasks:
         return f"You have no{adjective} tasks{matching}."
@@ -122,8 +170,17 @@ def _lines(tasks: Sequence[Mapping[str, Any]], clock: Clock) -> str:
 def _details(task: Mapping[str, Any], clock: Clock) -> str:
     priority = task.get("priority")
     details = "" if priority in {None, "normal"} else f", {priority} priority"
+    due_at = _due_at(task, clock)
+    return details if due_at is None else f"{details}, due {spoken(due_at, clock)}"
+
+
+def _due_at(task: Mapping[str, Any], clock: Clock) -> datetime | None:
+    return _moment(task.get("due_at"), clock)
+
+
+def _moment(text: object, clock: Clock) -> datetime | None:
     try:
-        due_at = datetime.fromisoformat(str(task.get("due_at")))
+        moment = datetime.fromisoformat(str(text))
     except ValueError:
-        return details
-    return f"{details}, due {spoken(due_at if due_at.tzinfo else due_at.replace(tzinfo=clock.zone), clock)}"
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=clock.zone)

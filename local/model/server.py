@@ -1,102 +1,28 @@
-"""The offline model over HTTP: Chat Completions and the list of models, the part of the protocol that is needed here.
+"""The offline model over HTTP: Responses, Chat Completions and the list of models."""
 
-The protocol is OpenAI's: https://platform.openai.com/docs/api-reference/chat/create.
-"""
-
-import hashlib
 import json
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from local.loopback import LoopbackServer
-from local.model.conversation import Move, next_move
-from local.model.plans import CallTools, Say
+from local.model.plans import MODEL_NAME
+from local.model.protocols import chat_completion, response
+from local.model.rules import RefusedError
 
-MODEL_NAME = "offline"
 LARGEST_BODY_BYTES = 10_000_000
-_CHARACTERS_PER_TOKEN = 4
 _IDLE_SECONDS = 60
-
-
-class RefusedError(Exception):
-    """Raised when a request cannot be answered; the text tells the client why."""
-
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+_ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "/v1/chat/completions": chat_completion,
+    "/v1/responses": response,
+}
+_MODEL = {"id": MODEL_NAME, "object": "model", "created": 0, "owned_by": "taskchat", "shutdown_date": None}
 
 
 def offline_model(port: int = 0) -> LoopbackServer:
     """Return the server, not yet started; its base URL for clients is `url` + `/v1`."""
     return LoopbackServer(OfflineModelHandler, port)
-
-
-def complete(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer one Chat Completions request.
-
-    Raises:
-        RefusedError: it has no messages, or asks for a stream.
-    """
-    messages = request.get("messages")
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "messages must be a list of messages")
-    if request.get("stream"):
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "the offline model does not stream")
-    move = next_move(messages, _offered(request))
-    message = _message(move, json.dumps(messages))
-    return {
-        "id": f"chatcmpl-{_digest(messages)}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": MODEL_NAME,
-        "choices": [
-            {
-                "index": 0,
-                "message": message,
-                "finish_reason": "tool_calls" if isinstance(move, CallTools) else "stop",
-                "logprobs": None,
-            }
-        ],
-        "usage": _usage(messages, message),
-    }
-
-
-def _offered(request: Mapping[str, Any]) -> frozenset[str]:
-    tools = request.get("tools") or ()
-    if request.get("tool_choice") == "none":
-        return frozenset()
-    return frozenset(tool["function"]["name"] for tool in tools if isinstance(tool.get("function"), dict))
-
-
-def _message(move: Move, context: str) -> dict[str, Any]:
-    if isinstance(move, Say):
-        return {"role": "assistant", "content": move.text, "refusal": None}
-    return {
-        "role": "assistant",
-        "content": None,
-        "refusal": None,
-        "tool_calls": [
-            {
-                # Made from the conversation so far, so that the same request always gets the same answer.
-                "id": f"call_{_digest([context, position])}",
-                "type": "function",
-                "function": {"name": str(call.tool), "arguments": json.dumps(call.arguments, ensure_ascii=False)},
-            }
-            for position, call in enumerate(move.calls)
-        ],
-    }
-
-
-def _usage(messages: object, message: object) -> dict[str, int]:
-    given, made = (len(json.dumps(part)) // _CHARACTERS_PER_TOKEN for part in (messages, message))
-    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 class OfflineModelHandler(BaseHTTPRequestHandler):
@@ -108,38 +34,39 @@ class OfflineModelHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """Answer the list of models."""
+        """Answer the list of models, or one model."""
         if self.path == "/v1/models":
-            model = {"id": MODEL_NAME, "object": "model", "created": 0, "owned_by": "taskchat"}
-            self._send(HTTPStatus.OK, {"object": "list", "data": [model]})
+            self._send(HTTPStatus.OK, {"object": "list", "data": [_MODEL]})
+        elif self.path == f"/v1/models/{MODEL_NAME}":
+            self._send(HTTPStatus.OK, _MODEL)
         else:
-            self._refuse(RefusedError(HTTPStatus.NOT_FOUND, f"there is nothing at {self.path}"))
+            self._refuse(_nothing_at(self.path))
 
     def do_POST(self) -> None:
-        """Answer a chat completion."""
+        """Answer a request for a completion."""
         try:
-            self._send(HTTPStatus.OK, complete(self._request()))
+            body = self._body()
+            if self.path not in _ANSWERS:
+                raise _nothing_at(self.path)
+            self._send(HTTPStatus.OK, _ANSWERS[self.path](_parsed(body)))
         except RefusedError as error:
             self._refuse(error)
 
-    def _request(self) -> dict[str, Any]:
+    def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > LARGEST_BODY_BYTES:
             self.close_connection = True
-            raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "send a Content-Length of at most 10 MB")
-        body = self.rfile.read(int(length))
-        if self.path != "/v1/chat/completions":
-            raise RefusedError(HTTPStatus.NOT_FOUND, f"there is nothing at {self.path}")
-        try:
-            request = json.loads(body)
-        except ValueError:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
-        if not isinstance(request, dict):
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
-        return request
+            raise RefusedError("Send a Content-Length of at most 10 MB.", status=HTTPStatus.LENGTH_REQUIRED)
+        return self.rfile.read(int(length))
 
     def _refuse(self, error: RefusedError) -> None:
-        self._send(error.status, {"error": {"message": str(error), "type": "invalid_request_error", "code": None}})
+        document = {
+            "message": str(error),
+            "type": "invalid_request_error",
+            "param": error.param,
+            "code": error.code,
+        }
+        self._send(error.status, {"error": document})
 
     def _send(self, status: HTTPStatus, document: Mapping[str, Any]) -> None:
         body = json.dumps(document).encode()
@@ -151,3 +78,17 @@ class OfflineModelHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep the console quiet: the gateway's line about the request is enough."""
+
+
+def _nothing_at(path: str) -> RefusedError:
+    return RefusedError(f"Invalid URL: there is nothing at {path}.", status=HTTPStatus.NOT_FOUND)
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except ValueError:
+        raise RefusedError("We could not parse the JSON body of your request.") from None
+    if not isinstance(request, dict):
+        raise RefusedError("The body of a request is a JSON object.")
+    return request

@@ -17,19 +17,22 @@ class Dialogue:
 
     def __init__(self, client: OpenAI) -> None:
         self.client = client
-        self.messages: list[dict[str, Any]] = [
-            {"role": "system", "content": f"You manage tasks.\n\nNow: {NOW}\nToday is Sunday."}
-        ]
+        self.messages: list[dict[str, Any]] = [{"role": "system", "content": "You manage tasks."}]
 
     def say(self, text: str, tools: list[dict[str, Any]] | None = None) -> ChatCompletionMessage:
         """Say something and return what the model answers."""
-        self.messages.append({"role": "user", "content": text})
+        self.messages.append({"role": "user", "content": f"Now: {NOW}, Sunday\n\n{text}"})
         return self.ask(tools)
 
     def ask(self, tools: list[dict[str, Any]] | None = None) -> ChatCompletionMessage:
         """Ask for the next message; with an empty list of tools, for words."""
         offered = function_schemas() if tools is None else tools
-        request = {"model": "offline", "messages": self.messages, **({"tools": offered} if offered else {})}
+        request = {
+            "model": "offline",
+            "messages": self.messages,
+            "reasoning_effort": "none",
+            **({"tools": offered} if offered else {}),
+        }
         completion = self.client.post("/chat/completions", cast_to=ChatCompletion, body=request)
         message = completion.choices[0].message
         assert completion.choices[0].finish_reason == ("tool_calls" if message.tool_calls else "stop")

@@ -117,6 +117,22 @@ def test_a_task_named_by_words_is_searched_first(dialogue: Dialogue, message: st
     assert calls(dialogue.say(message)) == [("list_tasks", {"status": status, "text": text})]
 
 
+@pytest.mark.parametrize(
+    ("message", "titles"),
+    [
+        ("add milk, bread and call mom", ["Milk", "Bread", "Call mom"]),
+        ("add milk, bread to my list", ["Milk", "Bread"]),
+        ("add salt and pepper", ["Salt and pepper"]),
+        ("add pay rent, high priority", ["Pay rent"]),
+        ("add call mom, tomorrow", ["Call mom"]),
+        ("add 'milk, bread'", ["milk, bread"]),
+        ("Add a task: milk, bread and eggs", ["Milk, bread and eggs"]),
+    ],
+)
+def test_a_list_with_commas_becomes_a_task_each(dialogue: Dialogue, message: str, titles: list[str]) -> None:
+    assert [arguments["title"] for _name, arguments in calls(dialogue.say(message))] == titles
+
+
 def test_an_enumeration_becomes_several_tasks_in_one_message(dialogue: Dialogue) -> None:
     made = calls(dialogue.say("Add three tasks: milk, bread and call mom tomorrow"))
     assert made == [
@@ -139,7 +155,7 @@ def test_more_at_once_than_the_agent_runs_is_declined(dialogue: Dialogue) -> Non
 
 
 @pytest.mark.parametrize("message", ["What's the weather like?", "Write me a poem about the sea"])
-def test_asked_for_more_it_says_what_it_is_and_how_to_get_a_real_model(dialogue: Dialogue, message: str) -> None:
+def test_it_says_what_it_is_and_how_to_get_a_real_model(dialogue: Dialogue, message: str) -> None:
     reply = dialogue.say(message).content or ""
     assert "offline model" in reply
     assert "Add a task to buy groceries" in reply
@@ -148,7 +164,7 @@ def test_asked_for_more_it_says_what_it_is_and_how_to_get_a_real_model(dialogue:
 
 
 @pytest.mark.parametrize("example", [example for intent in INTENTS for example in intent.examples])
-def test_every_example_that_it_gives_is_understood_by_its_own_row(example: str) -> None:
+def test_every_example_is_understood_by_its_own_row(example: str) -> None:
     (own_row,) = (intent for intent in INTENTS if example in intent.examples)
     found = own_row.pattern.fullmatch(plain(example))
     assert found

@@ -3,7 +3,7 @@
 import pytest
 from openai import OpenAI
 
-from local.model.server import MODEL_NAME
+from local.model.plans import MODEL_NAME
 from taskchat.tools import function_schemas
 from tests.local.model.dialogue import Dialogue, calls
 
@@ -15,7 +15,7 @@ def listing(*tasks: dict[str, object]) -> dict[str, object]:
     return {"tasks": list(tasks), "count": len(tasks), "more": False}
 
 
-def test_it_confirms_what_it_added_with_number_priority_and_due_date(dialogue: Dialogue) -> None:
+def test_it_confirms_number_priority_and_due_date(dialogue: Dialogue) -> None:
     dialogue.say("Add a high priority task to buy groceries tomorrow at 5pm")
     reply = dialogue.answer(
         {
@@ -44,7 +44,7 @@ def test_it_says_plainly_that_nothing_matches(dialogue: Dialogue) -> None:
     assert dialogue.answer(listing()).content == 'I could not find a task that matches "meeting".'
 
 
-def test_it_asks_which_of_several_tasks_is_meant_and_takes_the_number_for_an_answer(dialogue: Dialogue) -> None:
+def test_it_asks_which_task_is_meant_and_takes_a_number(dialogue: Dialogue) -> None:
     dialogue.say("Rename the meeting task to 'Tea'")
     question = dialogue.answer(listing(MEETING, OTHER)).content or ""
     assert "task 5: Prepare the meeting" in question
@@ -98,7 +98,7 @@ def test_an_empty_list_is_said_in_words(dialogue: Dialogue) -> None:
     assert dialogue.answer(listing()).content == "You have no pending tasks."
 
 
-def test_a_second_wish_is_judged_by_itself_and_not_by_earlier_results(dialogue: Dialogue) -> None:
+def test_a_second_wish_is_judged_without_earlier_results(dialogue: Dialogue) -> None:
     dialogue.say("What's pending?")
     dialogue.answer(listing(MEETING))
     assert calls(dialogue.say("What's pending?")) == [("list_tasks", {"status": "pending"})]
@@ -128,11 +128,99 @@ def test_calls_of_one_conversation_have_ids_of_their_own(dialogue: Dialogue) -> 
     assert len({call.id for call in [*first, *second]}) == 4
 
 
-@pytest.mark.parametrize("system", ["", "Now: soon (Europe/Berlin)", "Now: 2025-12-07T10:30:00 (Nowhere/Land)"])
-def test_a_missing_or_odd_clock_does_not_stop_it(dialogue: Dialogue, system: str) -> None:
-    dialogue.messages[0]["content"] = system
-    ((name, arguments),) = calls(dialogue.say("Remind me tomorrow to sweep"))
+@pytest.mark.parametrize("line", ["", "Now: soon (Europe/Berlin)\n", "Now: 2025-12-07T10:30:00 (Nowhere/Land)\n"])
+def test_a_missing_or_odd_clock_does_not_stop_it(dialogue: Dialogue, line: str) -> None:
+    dialogue.messages.append({"role": "user", "content": f"{line}Remind me tomorrow to sweep"})
+    ((name, arguments),) = calls(dialogue.ask())
     assert (name, arguments["title"]) == ("create_task", "Sweep")
+
+
+def test_of_two_messages_in_one_the_last_is_answered(dialogue: Dialogue) -> None:
+    text = "Now: 2025-12-06T10:30+01:00 (UTC)\n\nDelete task 1\n\nNow: 2025-12-07T10:30+01:00 (UTC)\n\nDelete task 2"
+    dialogue.messages.append({"role": "user", "content": text})
+    assert calls(dialogue.ask()) == [("delete_task", {"task_id": 2})]
+
+
+TODAY = {**MEETING, "id": 1, "title": "Sweep", "due_at": "2025-12-07T18:00:00+01:00"}
+LATER = {**MEETING, "id": 2, "title": "Pack", "due_at": "2025-12-20T18:00:00+01:00"}
+
+
+def test_a_day_s_tasks_include_those_without_a_date(dialogue: Dialogue) -> None:
+    pending = {"status": "pending", "limit": 100}
+    assert calls(dialogue.say("What do I have to do today?")) == [("list_tasks", pending)]
+    reply = dialogue.answer(listing(TODAY, LATER, MEETING)).content
+    assert reply == (
+        "Due today, or before:\n- task 1: Sweep, due today at 18:00 (Sunday 7 December)\n"
+        "Without a date:\n- task 5: Prepare the meeting"
+    )
+
+
+def test_a_day_with_nothing_due_still_names_tasks_without_a_date(dialogue: Dialogue) -> None:
+    dialogue.say("what do I have to do today?")
+    reply = dialogue.answer(listing(LATER, MEETING)).content
+    assert reply == "Nothing is due today.\nWithout a date:\n- task 5: Prepare the meeting"
+
+
+def test_a_question_for_what_is_due_is_answered_for_that_alone(dialogue: Dialogue) -> None:
+    dialogue.say("What is due today?")
+    reply = dialogue.answer(listing()).content
+    assert reply == "You have no pending tasks due before tomorrow at 00:00 (Monday 8 December)."
+
+
+def test_mark_all_done_completes_what_is_pending(dialogue: Dialogue) -> None:
+    pending = {"status": "pending", "limit": 100}
+    assert calls(dialogue.say("mark all done")) == [("list_tasks", pending)]
+    made = calls(dialogue.answer(listing(MEETING, OTHER)))
+    assert made == [("complete_task", {"task_id": 5}), ("complete_task", {"task_id": 9})]
+    reply = dialogue.answer({"id": 5, "title": "A"}, {"id": 9, "title": "B"}).content
+    assert reply == 'Marked task 5, "A", as complete. Well done!\nMarked task 9, "B", as complete. Well done!'
+
+
+def test_of_many_tasks_the_first_twenty_are_completed(dialogue: Dialogue) -> None:
+    dialogue.say("Mark everything as done")
+    made = calls(dialogue.answer(listing(*[{**MEETING, "id": number} for number in range(1, 31)])))
+    assert len(made) == 20
+    reply = dialogue.answer(*[{"id": number, "title": "A"} for number in range(1, 21)]).content or ""
+    assert reply.endswith("There are more. Say it again for the next 20.")
+
+
+def test_delete_everything_says_what_would_go_and_what_to_type(dialogue: Dialogue) -> None:
+    assert calls(dialogue.say("delete everything")) == [("list_tasks", {"status": "all", "limit": 100})]
+    reply = dialogue.answer(listing(MEETING, OTHER)).content or ""
+    assert reply.startswith("Nothing is deleted yet.")
+    typed = reply.rpartition("To delete them, type: ")[2]
+    assert calls(dialogue.say(typed)) == [("delete_task", {"task_id": 5}), ("delete_task", {"task_id": 9})]
+
+
+def test_delete_everything_of_nothing_says_so(dialogue: Dialogue) -> None:
+    dialogue.say("delete all my tasks")
+    assert dialogue.answer(listing()).content == "You have no tasks."
+
+
+@pytest.mark.parametrize(
+    ("change", "result", "typed"),
+    [
+        ("Add a task to sweep", {"id": 7, "title": "Sweep", "created": True}, [("delete_task", {"task_id": 7})]),
+        ("Mark task 7 as done", {"id": 7, "title": "Sweep"}, [("reopen_task", {"task_id": 7})]),
+        ("Reopen task 7", {"id": 7, "title": "Sweep"}, [("complete_task", {"task_id": 7})]),
+        ("Delete task 7", {"id": 7, "title": "Sweep", "deleted": True}, [("create_task", {"title": "Sweep"})]),
+    ],
+)
+def test_undo_says_what_to_type(dialogue: Dialogue, change: str, result: dict[str, object], typed: object) -> None:
+    dialogue.say(change)
+    dialogue.answer(result)
+    reply = dialogue.say("Undo that").content or ""
+    assert calls(dialogue.say(reply.rpartition("type: ")[2])) == typed
+
+
+def test_undo_without_a_change_says_so(dialogue: Dialogue) -> None:
+    assert "nothing to take back" in (dialogue.say("undo that").content or "")
+
+
+def test_undo_uses_the_tool_if_there_is_one(dialogue: Dialogue) -> None:
+    tool = {"type": "function", "function": {"name": "undo_last_change", "parameters": {"type": "object"}}}
+    reply = dialogue.say("undo that", tools=[tool])
+    assert [call.function.name for call in reply.tool_calls or () if call.type == "function"] == ["undo_last_change"]
 
 
 def test_the_list_of_models_names_it(client: OpenAI) -> None:
