@@ -36,6 +36,10 @@ run: environment  ## chat on http://127.0.0.1:$PORT (3000); needs no account, no
 chat: environment  ## talk to what `make run` started, from a second terminal
 	@exec $(BIN)/python -m local.chat
 
+.PHONY: doctor
+doctor: environment  ## check the model's provider: its key, the model, tool calls and caching, by two small requests
+	@exec $(BIN)/python -m local.doctor
+
 .PHONY: test
 test: environment  ## run every test; ARGS goes to pytest, as in: make test ARGS='-k turns'
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

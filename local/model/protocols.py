@@ -24,7 +24,7 @@ def chat_completion(request: Mapping[str, Any]) -> dict[str, Any]:
     offered = (tool["function"]["name"] for tool in request.get("tools") or ())
     move = next_move(messages, _offered(request, offered))
     message = _message(move, messages)
-    given, made = _tokens(messages), _tokens(message)
+    given, made = _tokens(request), _tokens(message)
     return {
         "id": f"chatcmpl-{_digest(messages)}",
         "object": "chat.completion",
@@ -59,7 +59,7 @@ def response(request: Mapping[str, Any]) -> dict[str, Any]:
     offered = (tool["name"] for tool in request.get("tools") or ())
     move = next_move(messages, _offered(request, offered))
     output = _output(move, messages, wants_reasoning="reasoning.encrypted_content" in (request.get("include") or ()))
-    given, made = _tokens(messages), _tokens(output)
+    given, made = _tokens(request), _tokens(output)
     return {
         "id": f"resp_{_digest(messages)}",
         "object": "response",

@@ -66,6 +66,7 @@ def test_the_offline_model_replaces_a_providers_settings() -> None:
     use_offline_model(environment, "http://127.0.0.1:5/v1")
     assert environment == {
         "OPENAI_BASE_URL": "http://127.0.0.1:5/v1",
+        "OPENAI_API": "responses",
         "OPENAI_API_KEY": "offline",
         "OPENAI_MODEL": "offline",
     }

@@ -182,12 +182,16 @@ def drips(body: bytes, seconds_between: float, status: int = 200) -> Drip:
 
 
 class ScriptedModel:
-    """The server. `requests` holds what came, in order; `unexpected`, what came after the script's end."""
+    """The server. `requests` holds what came, in order; `unexpected`, what came after the script's end.
+
+    Every GET is answered with `models`, a list of the one model by default.
+    """
 
     def __init__(self, model: str = MODEL_NAME) -> None:
         self.model = model
         self.requests: list[ReceivedRequest] = []
         self.unexpected: list[ReceivedRequest] = []
+        self.models: RawAnswer = raw(json.dumps({"object": "list", "data": [{"id": model}]}).encode())
         self.closing = threading.Event()
         self._answers: deque[ScriptedAnswer] = deque()
         self._lock = threading.Lock()
@@ -334,6 +338,9 @@ class ScriptedModel:
 
 def _handler_for(model: ScriptedModel) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send(model.models)
+
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             request = ReceivedRequest(

@@ -1,17 +1,26 @@
 """The agent: a model that works with tools until it has an answer."""
 
-from taskchat.agent.loop import Question, Step, run
+from taskchat.agent.loop import Question, Step, function_tools, run
 from taskchat.agent.openai_provider import OpenAIProvider
 from taskchat.agent.prompt import time_context
-from taskchat.agent.provider import Completion, Prompt, Provider, Usage
+from taskchat.agent.provider import (
+    Completion,
+    ContentRefusedError,
+    Prompt,
+    PromptTooLongError,
+    Provider,
+    Usage,
+)
 from taskchat.agent.provider_settings import Api, ProviderSettings
 from taskchat.agent.transcript import Recorded, RecordedStep
 
 __all__ = [
     "Api",
     "Completion",
+    "ContentRefusedError",
     "OpenAIProvider",
     "Prompt",
+    "PromptTooLongError",
     "Provider",
     "ProviderSettings",
     "Question",
@@ -19,6 +28,7 @@ __all__ = [
     "RecordedStep",
     "Step",
     "Usage",
+    "function_tools",
     "run",
     "time_context",
 ]
