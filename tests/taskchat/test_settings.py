@@ -115,3 +115,19 @@ def test_boto3_is_imported_only_for_a_named_secret() -> None:
 
 def test_a_blank_variable_is_not_set() -> None:
     assert read_settings({"OPENAI_MODEL": " ", "MODEL_TIMEOUT_SECONDS": ""}) == read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("OPENAI_API", "telepathy"), ("OPENAI_MAX_OUTPUT_TOKENS", "255"), ("OPENAI_MAX_OUTPUT_TOKENS", "many")],
+)
+def test_a_setting_of_the_model_without_sense_is_refused(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable) as raised:
+        read_settings({variable: value})
+    assert value not in str(raised.value)
+
+
+def test_the_model_has_defaults_that_work_with_openai() -> None:
+    settings = read_settings({})
+    assert (settings.openai_model, settings.openai_api) == ("gpt-6.1-terra", None)
+    assert (settings.openai_reasoning_effort, settings.openai_max_output_tokens) == (None, 8_192)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx2
 from openai import APIConnectionError, APITimeoutError, DefaultHttpxClient, OpenAI
@@ -25,6 +25,7 @@ LARGEST_ANSWER_BYTES: Final = 1_000_000
 LARGEST_ERROR_BYTES: Final = 64_000
 LONGEST_ERROR_SECONDS: Final = 1.0
 """How long the body of an error is read; its status alone is answer enough."""
+Result = TypeVar("Result")
 _CERTIFICATES = httpx2.create_ssl_context()
 """Read at import, where nobody waits for it, and part of a snapshot."""
 
@@ -49,10 +50,13 @@ class Connection:
         self._opened: _Opened | None = None
         self._workers: ThreadPoolExecutor | None = None
 
-    @property
-    def settings(self) -> ProviderSettings:
-        """The settings of the connection, which is opened if it is not."""
-        return self._open().settings
+    def settings(self, end: float) -> ProviderSettings:
+        """Return the settings of the connection, which is opened if it is not; that may read a secret.
+
+        Raises:
+            TurnInterruptedError: it is later than `end`.
+        """
+        return (self._opened or self._within(end, self._open)).settings
 
     def post(self, path: str, body: Mapping[str, Any], end: float) -> bytes:
         """Send a request and return the raw answer; `end` is a reading of the monotonic clock.
@@ -63,23 +67,28 @@ class Connection:
             FaultyAnswerError: the answer is too long.
             TurnInterruptedError: it is later than `end`.
         """
-        seconds = end - time.monotonic()
-        if seconds <= 0:
-            raise too_slow()
-        opened = self._open()
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(thread_name_prefix="model")
-        # The client's time-outs bound each read and not their sum, so the caller stops waiting by itself.
-        answer = self._workers.submit(opened.post, path, body, seconds)
         try:
-            return answer.result(seconds)
-        except TimeoutError as error:
-            self.close()
-            raise too_slow() from error
+            return self._within(end, lambda: self._open().post(path, body, end))
         except (APITimeoutError, httpx2.TimeoutException) as error:
             raise too_slow() from error
         except (APIConnectionError, httpx2.HTTPError) as error:
             raise UnreachableError("it cannot be reached") from error
+
+    def _within(self, end: float, work: Callable[[], Result]) -> Result:
+        """Run work in another thread, and stop waiting for it at `end`.
+
+        The client's time-outs bound each read and not their sum, and those of AWS are longer than an invocation.
+        """
+        seconds = end - time.monotonic()
+        if seconds <= 0:
+            raise too_slow()
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(thread_name_prefix="model")
+        try:
+            return self._workers.submit(work).result(seconds)
+        except TimeoutError as error:
+            self.close()
+            raise too_slow() from error
 
     def close(self) -> None:
         """Close the connection and leave a thread that still waits to itself; the next request opens another."""
@@ -110,8 +119,10 @@ class _Opened:
     settings: ProviderSettings
     client: OpenAI
 
-    def post(self, path: str, body: Mapping[str, Any], seconds: float) -> bytes:
-        end = time.monotonic() + seconds
+    def post(self, path: str, body: Mapping[str, Any], end: float) -> bytes:
+        seconds = end - time.monotonic()
+        if seconds <= 0:
+            raise too_slow()
         response = self.client.post(
             path,
             body=body,

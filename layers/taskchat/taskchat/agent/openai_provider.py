@@ -49,7 +49,7 @@ class OpenAIProvider:
     def __init__(self, read_settings: Callable[[], ProviderSettings]) -> None:
         self._connection = Connection(read_settings)
         self._adaptation = Adaptation()
-        self._adapted_to: ProviderSettings | None = None
+        self._settings: ProviderSettings | None = None
 
     def complete(self, prompt: Prompt, timeout_seconds: float) -> Completion:
         """Call the model, with one retry after a passing fault; see `Provider.complete`."""
@@ -63,10 +63,10 @@ class OpenAIProvider:
                 if prompt.provider_state and responses.is_state_refused(refusal):
                     _logger.warning("the provider cannot read its encrypted reasoning; the turn goes on without it")
                     prompt = replace(prompt, provider_state=None)
-                elif (change := self._adapt(refusal, prompt)) is not None:
+                elif (change := self._adapt(refusal, prompt, end)) is not None:
                     _logger.warning("the provider refused a request, so from now on %s", change)
                 elif is_retried or not refusal.is_passing:
-                    self._raise(refusal, prompt, refused)
+                    self._raise(refusal, prompt, end, refused)
                 else:
                     is_retried = True
                     self._pause(refusal, end)
@@ -81,7 +81,7 @@ class OpenAIProvider:
         self._connection.close()
 
     def _ask(self, prompt: Prompt, end: float) -> Completion:
-        settings = self._settings()
+        settings = self._read_settings(end)
         protocol = _PROTOCOLS[self._api(settings)]
         body = protocol.request(prompt, settings, self._adaptation)
         answer = protocol.read(self._connection.post(protocol.path, body, end), prompt, settings)
@@ -89,18 +89,18 @@ class OpenAIProvider:
             raise RefusedError(answer)
         return answer
 
-    def _settings(self) -> ProviderSettings:
-        settings = self._connection.settings
-        if settings != self._adapted_to:
+    def _read_settings(self, end: float) -> ProviderSettings:
+        settings = self._connection.settings(end)
+        if settings != self._settings:
             self._adaptation = Adaptation(may_switch_protocol=settings.api is None)
-            self._adapted_to = settings
+            self._settings = settings
         return settings
 
     def _api(self, settings: ProviderSettings) -> Api:
         return Api.RESPONSES if self._adaptation.wants_responses else settings.default_api
 
-    def _adapt(self, refusal: Refusal, prompt: Prompt) -> str | None:
-        settings = self._settings()
+    def _adapt(self, refusal: Refusal, prompt: Prompt, end: float) -> str | None:
+        settings = self._read_settings(end)
         body = _PROTOCOLS[self._api(settings)].request(prompt, settings, self._adaptation)
         return adapt(self._adaptation, refusal, body)
 
@@ -114,9 +114,9 @@ class OpenAIProvider:
             raise too_slow()
         time.sleep(seconds)
 
-    def _raise(self, refusal: Refusal, prompt: Prompt, cause: Exception) -> NoReturn:
+    def _raise(self, refusal: Refusal, prompt: Prompt, end: float, cause: Exception) -> NoReturn:
         """Raise the error that a refusal means to the caller; log the provider's reason, which may name what to fix."""
-        settings = self._settings()
+        settings = self._read_settings(end)
         if refusal.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             # The key may have been rotated.
             self.close()
