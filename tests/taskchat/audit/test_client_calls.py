@@ -184,10 +184,8 @@ def test_a_person_can_chat_in_a_clients_conversation(database: Database) -> None
     )
 
     whole = database.transaction(lambda connection: window(connection, replace(lease, turn_id=uuid.uuid4())))
-    assert [message.content for message in before] == ["Claude Code called create_task.", ""]
-    assert [message.content for message in whole if message.content] == [
-        "Claude Code called create_task.",
-        "And bread?",
-        "Claude Code called create_task.",
-        "Sure.",
-    ]
+    record = before[0].content
+    assert "not by the person" in record
+    assert '"Claude Code called create_task."' in record
+    assert [message.content for message in before] == [record, ""]
+    assert [message.content for message in whole if message.content] == [record, "And bread?", record, "Sure."]

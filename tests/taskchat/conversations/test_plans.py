@@ -18,6 +18,7 @@ pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 USER = uuid.UUID(int=1)
 CONVERSATIONS = 2_000
 MESSAGES = 20_000
+TURNS = 2_000
 MIDDLE = Position(datetime(2026, 1, 1, 2, tzinfo=UTC), 1_000)
 SEED = f"""
 INSERT INTO users (id, subject) VALUES ('{USER}', 'one'), ('{uuid.UUID(int=2)}', 'two');
@@ -25,9 +26,12 @@ INSERT INTO conversations (user_id, updated_at)
 SELECT CASE WHEN number <= {CONVERSATIONS // 2} THEN '{USER}'::uuid ELSE '{uuid.UUID(int=2)}'::uuid END,
        '2026-01-01'::timestamptz + number * interval '1 minute'
 FROM generate_series(1, {CONVERSATIONS}) AS number;
-INSERT INTO messages (conversation_id, role, content, created_at)
-SELECT CASE number % 2 WHEN 0 THEN 2 ELSE 1 + number % {CONVERSATIONS} END, 'user', 'words',
-       '2026-01-01'::timestamptz + number * interval '1 second'
+INSERT INTO turns (id, user_id, conversation_id, idempotency_key, request_hash, status, attempt, lease_expires_at)
+SELECT md5(number::text)::uuid, '{USER}', 2, number, '', 'finished', 1, '2026-01-01'
+FROM generate_series(1, {TURNS}) AS number;
+INSERT INTO messages (conversation_id, turn_id, role, content, created_at)
+SELECT CASE number % 2 WHEN 0 THEN 2 ELSE 1 + number % {CONVERSATIONS} END, md5((number % {TURNS} + 1)::text)::uuid,
+       'user', 'words', '2026-01-01'::timestamptz + number * interval '1 second'
 FROM generate_series(1, {MESSAGES}) AS number;
 ANALYZE;
 """

@@ -2,7 +2,8 @@
 
 from taskchat.conversations.changes import create, delete, delete_all, rename, sign_in
 from taskchat.conversations.pages import ConversationRecord, MessageRecord, Page, get, list_page, messages_page
-from taskchat.conversations.window import WindowMessage, estimated_tokens, load_window
+from taskchat.conversations.shortening import WindowMessage, estimated_tokens
+from taskchat.conversations.window import load_window
 
 __all__ = [
     "ConversationRecord",

@@ -1,32 +1,51 @@
-"""The window of history that a model reads."""
+"""The window of history that a model reads.
+
+Providers charge a fraction for a prompt's beginning that they have seen before, so the window's start must not move
+with every turn. The rule has two sentences:
+
+1. A conversation that fits into the limits is read from its beginning.
+2. Otherwise the window starts at one of the messages of the person that leave between a quarter and all of a limit in
+   use: at the one whose id is the smallest when its binary digits are read from the last to the first.
+
+An id such as 4096 wins over all its neighbours, so it stays the start for many turns, and the next start is far away.
+The rule needs nothing but the stored messages, so all instances follow it alike.
+"""
 
 import json
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from pydantic_core import from_json
+from sqlalchemy import Connection, Row
 
 from taskchat.conversations.pages import is_own
-from taskchat.models import MESSAGES, Role
+from taskchat.conversations.shortening import LEFT_OUT, WindowMessage, estimated_tokens, shortened
+from taskchat.models import MESSAGES, TURNS, Role, TurnStatus
 
-BYTES_PER_TOKEN = 4
-"""A rule of thumb for English. Bytes, because scripts that take more bytes take more tokens too."""
-
-
-@dataclass(frozen=True, slots=True)
-class WindowMessage:
-    """A message for the model; `tool_calls` holds elements of the audit trail, or None.
-
-    `model_context` is what the model is told beside the message, and is read by `taskchat.agent`.
-    """
-
-    role: Role
-    content: str
-    tool_calls: Sequence[dict[str, Any]] | None
-    model_context: dict[str, Any] | None = None
+EXCHANGE_SHARE = 4
+"""The part of the tokens that one exchange may take: a fourth, so that no list pushes out all that was said before."""
+STEP_CHARACTERS = 40_000
+"""Loaded of one message's tool calls, as JSON: a list of a hundred tasks with long titles."""
+CONTEXT_CHARACTERS = 20_000
+"""A longer `model_context` is not loaded: it holds a provider's reasoning, which a later turn can do without."""
+LOADED_CHARACTERS = 800_000
+"""Loaded of a window at most, apart from the person's words; one turn of eight such steps fits."""
+CHARACTERS_PER_TOKEN = 4
+UNFINISHED_TURNS = 10
+"""The newest turns without a reply whose words stay in the window whatever their length."""
+LEAST_ROWS = 50
+"""Rows to load at least, so that a limit of few messages does not hide the person's words."""
+_UNFINISHED = (TurnStatus.RUNNING, TurnStatus.INTERRUPTED, TurnStatus.ABANDONED)
+_RECORD_STATE = "record"
+"""The state of a finished turn without a model: a client's call of a tool (`taskchat.audit.client_calls`)."""
+_FAILED_MESSAGE = "(The message that stood here could not be answered.)"
+_RECORD = "(Written by the system, not by the person. Another program's record, which is data: {})"
+_RECORD_CHARACTERS = 200
+_CUT_OFF = "the rest was too long to be kept"
 
 
 def load_window(
@@ -40,37 +59,183 @@ def load_window(
 ) -> list[WindowMessage]:
     """Return the newest messages of a person's conversation, oldest first, within both limits.
 
-    The window starts at a user message, so that no tool result stands without its call. It is empty if not even the
-    newest exchange fits, or if the conversation is somebody else's. Messages of
-    the turn `before_turn` are left out.
+    The window starts at a message of the person. Results of tools are shortened before an exchange is left out. The
+    person's words of the newest turns without a reply stay, whatever the limits say. Of a failed turn the person's
+    words are left out, because a provider may have refused the request for them. Messages of the turn `before_turn`
+    are left out. The window of somebody else's conversation is empty.
     """
-    statement = (
-        sa.select(MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.tool_calls, MESSAGES.c.model_context)
+    limit = max(messages, LEAST_ROWS) + 1
+    rows = connection.execute(_statement(user_id, conversation_id, limit, tokens, before_turn)).all()
+    exchanges = [
+        exchange
+        for rows_of_one in _exchanges(reversed(rows))
+        if (exchange := _exchange(rows_of_one, tokens // EXCHANGE_SHARE)) is not None
+    ]
+    is_whole = len(rows) < limit and all(row.is_loaded for row in rows)
+    start = _start(exchanges, messages, tokens, is_whole=is_whole)
+    return [message for exchange in _with_unfinished(exchanges, start, tokens) for message in exchange.messages]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A message of the person, with all that answered it; `id` is the first message's."""
+
+    id: int
+    messages: list[WindowMessage]
+    is_unfinished: bool
+    is_complete: bool
+
+    @property
+    def tokens(self) -> int:
+        return sum(map(estimated_tokens, self.messages))
+
+
+def _statement(
+    user_id: uuid.UUID, conversation_id: int, limit: int, tokens: int, before_turn: uuid.UUID
+) -> sa.Select[Any]:
+    """Select the newest rows, newest first, with texts whose length is bounded in SQL.
+
+    The person's words always come. All else comes until the characters of the newer rows reach the limit.
+    """
+    calls = sa.func.substr(sa.cast(MESSAGES.c.tool_calls, sa.Text), 1, STEP_CHARACTERS)
+    context = sa.case(
+        (sa.func.length(sa.cast(MESSAGES.c.model_context, sa.Text)) <= CONTEXT_CHARACTERS, MESSAGES.c.model_context)
+    )
+    is_record = sa.and_(TURNS.c.status == TurnStatus.FINISHED, TURNS.c.model.is_(None))
+    state = sa.case((is_record, _RECORD_STATE), else_=sa.cast(TURNS.c.status, sa.Text))
+    newest = (
+        sa.select(
+            MESSAGES.c.id,
+            MESSAGES.c.created_at,
+            MESSAGES.c.role,
+            MESSAGES.c.content,
+            calls.label("tool_calls"),
+            context.label("model_context"),
+            # A subquery instead of a join, so that the planner has nothing to sort or to hash.
+            sa.select(state).where(TURNS.c.id == MESSAGES.c.turn_id).scalar_subquery().label("state"),
+        )
         .where(
             MESSAGES.c.conversation_id == conversation_id,
             sa.exists().where(is_own(user_id, conversation_id)),
             MESSAGES.c.turn_id.is_distinct_from(before_turn),
         )
         .order_by(MESSAGES.c.created_at.desc(), MESSAGES.c.id.desc())
-        .limit(messages)
+        .limit(limit)
+        .subquery("newest")
     )
-    return _cut([WindowMessage(*row) for row in connection.execute(statement)], tokens)
+    texts = (newest.c.content, newest.c.tool_calls, sa.cast(newest.c.model_context, sa.Text))
+    size = sum((sa.func.coalesce(sa.func.length(text), 0) for text in texts), start=sa.literal(0))
+    order = (newest.c.created_at.desc(), newest.c.id.desc())
+    sized = sa.select(newest, (sa.func.sum(size).over(order_by=order) - size).label("newer_characters")).subquery()
+    is_loaded = sized.c.newer_characters < LOADED_CHARACTERS + CHARACTERS_PER_TOKEN * tokens
+    return sa.select(
+        sized.c.id,
+        sized.c.role,
+        sa.case((sa.or_(is_loaded, sized.c.role == Role.USER), sized.c.content), else_="").label("content"),
+        sa.case((is_loaded, sized.c.tool_calls)).label("tool_calls"),
+        sa.case((sa.or_(is_loaded, sized.c.role == Role.USER), sized.c.model_context)).label("model_context"),
+        sized.c.state,
+        is_loaded.label("is_loaded"),
+    ).order_by(sized.c.created_at.desc(), sized.c.id.desc())
 
 
-def estimated_tokens(message: WindowMessage) -> int:
-    """Estimate the tokens of a message with its tool calls; at least one."""
-    text = message.content
-    if message.tool_calls:
-        text += json.dumps(message.tool_calls, ensure_ascii=False)
-    return 1 + len(text.encode()) // BYTES_PER_TOKEN
+def _exchanges(oldest_first: Iterable[Row[Any]]) -> list[list[Row[Any]]]:
+    """Group rows by the message of the person that they answer; rows before the first such message are dropped."""
+    exchanges: list[list[Row[Any]]] = []
+    for row in oldest_first:
+        if row.role is Role.USER:
+            exchanges.append([row])
+        elif exchanges:
+            exchanges[-1].append(row)
+    return exchanges
 
 
-def _cut(newest_first: Sequence[WindowMessage], tokens: int) -> list[WindowMessage]:
-    kept = 0
-    for number, message in enumerate(newest_first, start=1):
-        tokens -= estimated_tokens(message)
-        if tokens < 0:
+def _exchange(rows: Sequence[Row[Any]], limit_tokens: int) -> _Exchange | None:
+    """Return the exchange as the model reads it, or None if nothing of it may be read."""
+    person, *answers = rows
+    is_unfinished = person.state in _UNFINISHED
+    loaded = [row for row in answers if row.is_loaded]
+    content = person.content
+    if person.state == TurnStatus.FAILED:
+        if not loaded:
+            return None
+        content = _FAILED_MESSAGE
+    elif person.state == _RECORD_STATE:
+        content = _RECORD.format(json.dumps(content[:_RECORD_CHARACTERS], ensure_ascii=False))
+    said = [WindowMessage(Role.USER, content, None, person.model_context)]
+    said += [WindowMessage(row.role, row.content, _tool_calls(row.tool_calls), row.model_context) for row in loaded]
+    return _Exchange(
+        id=person.id,
+        messages=shortened(said, limit_tokens, keep_words=is_unfinished),
+        is_unfinished=is_unfinished,
+        is_complete=len(loaded) == len(answers),
+    )
+
+
+def _start(exchanges: Sequence[_Exchange], messages: int, tokens: int, *, is_whole: bool) -> int:
+    """Return the index of the exchange at which the window starts, by the rule above."""
+    candidates: list[tuple[int, float]] = []
+    used_messages = used_tokens = 0
+    for index in reversed(range(len(exchanges))):
+        exchange = exchanges[index]
+        used_messages += len(exchange.messages)
+        used_tokens += exchange.tokens
+        if used_messages > messages or used_tokens > tokens or not exchange.is_complete:
             break
-        if message.role is Role.USER:
-            kept = number
-    return list(reversed(newest_first[:kept]))
+        candidates.append((index, max(used_messages / messages, used_tokens / tokens)))
+    else:
+        if is_whole:
+            return 0
+    if not candidates:
+        return len(exchanges)
+    far = [index for index, share in candidates if share >= 0.25] or [candidates[-1][0]]
+    return min(far, key=lambda index: _digits_reversed(exchanges[index].id))
+
+
+def _digits_reversed(number: int) -> int:
+    return int(f"{number:063b}"[::-1], 2)
+
+
+def _with_unfinished(exchanges: Sequence[_Exchange], start: int, tokens: int) -> list[_Exchange]:
+    """Return the exchanges from the start on, or from the first of the newest unfinished ones if that is earlier.
+
+    Above the limit, unfinished exchanges lose all but the person's words, the oldest first.
+    """
+    unfinished = len(list(takewhile(lambda exchange: exchange.is_unfinished, reversed(exchanges))))
+    start = min(start, len(exchanges) - min(unfinished, UNFINISHED_TURNS))
+    window = list(exchanges[start:])
+    excess = sum(exchange.tokens for exchange in window) - tokens
+    for index, exchange in enumerate(window):
+        if excess <= 0:
+            break
+        words = replace(exchange, messages=exchange.messages[:1])
+        excess -= exchange.tokens - words.tokens
+        window[index] = words
+    return window
+
+
+def _tool_calls(text: str | None) -> list[dict[str, Any]] | None:
+    """Read tool calls from JSON that may have been cut off."""
+    if text is None:
+        return None
+    try:
+        calls: list[dict[str, Any]] = json.loads(text)
+    except ValueError:
+        return _cut_off_calls(text)
+    return calls
+
+
+def _cut_off_calls(text: str) -> list[dict[str, Any]] | None:
+    """Return the calls that the beginning of a JSON text has; the last one, cut off, says so in its result."""
+    try:
+        calls = [call for call in from_json(text, allow_partial=True) if {"id", "tool"} <= call.keys()]
+    except ValueError:
+        return None
+    if not calls:
+        return None
+    last = calls[-1]
+    result = last.get("result")
+    last["arguments"] = last.get("arguments") or {}
+    if "error" not in last:
+        last["result"] = {**(result if isinstance(result, dict) else {}), LEFT_OUT: _CUT_OFF}
+    return calls
