@@ -55,6 +55,10 @@ lint: environment  ## run ruff, mypy, the import contracts, and the check of the
 		$(BIN)/lint-imports --cache-dir .local/cache/import-linter
 	$(BIN)/sam validate --lint && $(BIN)/sam validate --lint -t functions/migrate/template.yaml
 
+.PHONY: eval
+eval: environment  ## judge conversations with the configured model, as in: make eval ARGS='--runs 5 --write'
+	@$(BIN)/python -m evals $(ARGS)
+
 .PHONY: bench
 bench: environment  ## measure this project beside its peers, as in: make bench ARGS='turn --runs 3'
 	@"$(PYTHON)" -Es -m local.toolchain bench

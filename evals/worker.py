@@ -1,0 +1,28 @@
+"""A process that runs cases, one at a time, over a database of its own."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from evals.case import Outcome
+from local.environment import sqlite_url
+
+
+def start(folder: str) -> None:
+    """Give this process a migrated SQLite database in a folder."""
+    os.environ["DATABASE_URL"] = sqlite_url(Path(folder) / f"{os.getpid()}.sqlite3")
+    os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"
+    # The functions read the environment when they are imported.
+    from functions.migrate import app as migrate  # noqa: PLC0415
+    from tests.support.lambda_events import LambdaContext  # noqa: PLC0415
+
+    context: Any = LambdaContext(function_name="migrate")
+    migrate.handler({}, context)
+
+
+def run(name: str) -> Outcome:
+    """Run the case of that name."""
+    from evals.cases import BY_NAME  # noqa: PLC0415
+    from evals.runner import run_case  # noqa: PLC0415
+
+    return run_case(BY_NAME[name])
