@@ -12,9 +12,9 @@ FUNCTIONS = ("ChatFunction", "ConversationsFunction", "McpFunction")
 """Functions that a person waits for, by their names in `template.yaml`."""
 
 
-def chat(conversation_id: int | None = None, user: str = "ann") -> dict[str, Any]:
+def chat(conversation_id: int | None = None, user: str = "ann", message: str = MESSAGE) -> dict[str, Any]:
     """Return a message of a user, under a new idempotency key."""
-    body = {"message": MESSAGE, "conversation_id": conversation_id}
+    body = {"message": message, "conversation_id": conversation_id}
     return http_event("POST", "/chat", body=body, user=user, headers={"idempotency-key": str(uuid.uuid4())})
 
 

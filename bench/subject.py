@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class in lower case
 
+from bench.events import MESSAGE
 from bench.worker import Command, serve
 
 TEXT = ("Remember the milk, the bread and the butter. " * 9)[:400]
@@ -34,8 +35,8 @@ class Subject(ABC):
     def seed(self, messages: int) -> Conversation:
         """Create a conversation with this many messages; None if the first turn creates it."""
 
-    def request(self, conversation: Conversation) -> Any:
-        """Return the argument of `turn`; making it is not measured."""
+    def request(self, conversation: Conversation, message: str) -> Any:  # noqa: ARG002 - for subjects that take it
+        """Return the argument of `turn`; making it is not measured. Most subjects send `MESSAGE`, whatever is given."""
         return conversation
 
     @abstractmethod
@@ -77,8 +78,8 @@ def run(make_subject: Callable[[], Subject]) -> None:
     def commands() -> Mapping[str, Command]:
         subject = make_subject()
 
-        def turn(conversation: Conversation) -> float:
-            request = subject.request(conversation)
+        def turn(conversation: Conversation, message: str = MESSAGE) -> float:
+            request = subject.request(conversation, message)
             begin = time.perf_counter()
             subject.turn(request)
             return (time.perf_counter() - begin) * 1000

@@ -8,7 +8,6 @@ from agents.extensions.memory import SQLAlchemySession
 from openai import AsyncOpenAI
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bench.events import MESSAGE
 from bench.servers import API_KEY, MODEL
 from bench.subject import INSTRUCTIONS, TEXT, Conversation, Subject, TaskList, database_url, model_url, run
 
@@ -44,9 +43,13 @@ class OpenAIAgents(Subject):
         self._sessions[name] = session
         return name
 
-    def turn(self, request: Conversation) -> None:
-        session = self._sessions[str(request)]
-        result = self._loop.run_until_complete(Runner.run(self._agent, MESSAGE, session=session))
+    def request(self, conversation: Conversation, message: str) -> tuple[Conversation, str]:
+        return conversation, message
+
+    def turn(self, request: tuple[Conversation, str]) -> None:
+        conversation, message = request
+        session = self._sessions[str(conversation)]
+        result = self._loop.run_until_complete(Runner.run(self._agent, message, session=session))
         assert result.final_output
 
 

@@ -34,12 +34,12 @@ class Taskchat(Subject):
             cursor.execute(APPEND, (conversation_id, TEXT, messages, messages))
         return conversation_id
 
-    def request(self, conversation: Conversation) -> dict[str, Any]:
-        return chat(None if conversation is None else int(conversation))
+    def request(self, conversation: Conversation, message: str) -> dict[str, Any]:
+        return chat(None if conversation is None else int(conversation), message=message)
 
     def turn(self, request: dict[str, Any]) -> None:
         [call] = self._answer(request)["tool_calls"]
-        assert call["tool"] == "create_task", call
+        assert call["tool"] in ("create_task", "list_tasks"), call
 
     @staticmethod
     def _answer(event: dict[str, Any]) -> dict[str, Any]:
