@@ -7,9 +7,11 @@
 BIN := .venv/bin
 
 # The Python that makes the environment: the first one here that is new enough, unless PYTHON=… names another.
-PYTHON ?= $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+ifeq ($(strip $(PYTHON)),)
+PYTHON = $(or $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
 	"$$name" -Es -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo "$$name" && break; done), \
 	$(error taskchat: there is no Python 3.11 or newer here; install one, or name yours: make PYTHON=/path/to/python3 …))
+endif
 
 # Without a PATH, as in `env -i make run`, Python cannot tell its own place.
 export PATH ?= /usr/local/bin:/usr/bin:/bin
