@@ -1,10 +1,10 @@
 """Build one function or layer for Lambda into the folder that SAM names; the Makefiles beside the code call it.
 
-`python3 -m local.build dependencies|taskchat|chat|conversations|migrate FOLDER`, from the root of the repository.
+`python3 -m local.build PART FOLDER`, from the root of the repository. PART is a layer or the name of a function.
 
-Everything is shipped with bytecode, since Lambda's disk is read-only and every cold start would compile it
-again. The bytecode is `unchecked-hash` (PEP 552), for SAM's zip sets the time of every file to 1980 and Python
-would take bytecode with time stamps for stale. The sources stay beside it, for tracebacks.
+Every source is shipped with bytecode, because Lambda's disk is read-only and every cold start would compile the source
+again. The bytecode is `unchecked-hash` (PEP 552): SAM's zip sets the time of every file to 1980, so Python would reject
+bytecode with time stamps. The sources stay beside it for tracebacks.
 """
 
 import shutil
@@ -21,9 +21,9 @@ PLATFORM = "x86_64-manylinux_2_28"
 """The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
 NOT_SHIPPED = (
     *("bin", ".lock", "*/tests", "*.dist-info/RECORD", "*.dist-info/REQUESTED", "*.dist-info/INSTALLER"),
-    # Pydantic's old self: FastAPI imports it, where it is there, to tell its models from others.
+    # Pydantic 1: FastAPI imports it, if it is there, to tell its models from others.
     "pydantic/v1",
-    # A server, where Lambda is one: the MCP SDK imports it, where it is there, to hear that it stops.
+    # An HTTP server, which Lambda does not need: the MCP SDK imports it, if it is there, to hear when it stops.
     "uvicorn",
 )
 
@@ -55,7 +55,7 @@ def _has_group(name: str) -> bool:
 
 
 def _requirements(*selection: str) -> str:
-    """Return what the lock holds for this selection, each package with its hashes."""
+    """Return the packages of the lock for a selection of groups, each with its hashes."""
     plain = ["--no-emit-project", "--no-annotate", "--no-header", "--quiet"]
     return run_uv("export", "--frozen", *plain, *selection, capture=True)
 
@@ -88,8 +88,10 @@ def _compile(artifacts: Path, *, deployed_at: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Build the part that the arguments name."""
+    """Build the part that the arguments name into the folder that they name."""
     part, folder = arguments
+    if not folder:
+        sys.exit(f"taskchat: cannot build {part}: no folder is named")
     try:
         build(part, Path(folder).resolve())
     except (ToolchainError, subprocess.CalledProcessError) as error:

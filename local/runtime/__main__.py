@@ -13,10 +13,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Any, TextIO
 
 Handler = Callable[[Any, Any], Any]
+
+_CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,27 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+class _Log(TextIOWrapper):
+    """A log that never fails the function that writes to it, not even on a full disk.
+
+    Control characters are escaped, because they may come from a client and would act on the terminal that shows them.
+    """
+
+    def __init__(self, file: int) -> None:
+        binary = BufferedWriter(FileIO(file, "w", closefd=False))
+        super().__init__(binary, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text.translate(_CONTROL_CHARACTERS))
+            super().flush()
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
 def import_handler(path: str) -> Handler:
     """Import the object that a template's `Handler` names, such as `functions.chat.app.handler`."""
     module, _, name = path.rpartition(".")
@@ -92,8 +117,7 @@ def main(handler_path: str) -> None:
     """Serve until standard input ends, which is when the process that started this instance is gone."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+        sys.stdout, sys.stderr = _Log(1), _Log(2)
         records = logging.StreamHandler(sys.stdout)
         records.setFormatter(JsonFormatter())
         logging.getLogger().addHandler(records)

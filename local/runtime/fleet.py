@@ -29,7 +29,11 @@ class Fleet:
         self._changed = threading.Condition()
 
     def warm_up(self) -> None:
-        """Start the first instance, without waiting for it."""
+        """Start the first instance without waiting for it.
+
+        Raises:
+            OSError: its process cannot be started.
+        """
         with self._changed:
             self._idle.append(self._start())
 
@@ -43,16 +47,16 @@ class Fleet:
             instance.wait_until_ready()
 
     def invoke(self, event: Any) -> "Future[Any]":
-        """Invoke the function in a thread of its own; the future holds its result, or a `FunctionError`.
+        """Invoke the function in a thread of its own; the future holds its result or a `FunctionError`.
 
-        An invocation that still waits for an instance can be cancelled.
+        An invocation can be cancelled while it waits for an instance.
         """
         future: Future[Any] = Future()
         threading.Thread(target=self._serve, args=(event, future), name=self.function.name, daemon=True).start()
         return future
 
     def stop(self) -> None:
-        """End every instance, those in the middle of an invocation too."""
+        """End every instance, idle or busy."""
         with self._changed:
             self._stopped = True
             idle, busy = set(self._idle), self._all - set(self._idle)
@@ -75,8 +79,9 @@ class Fleet:
         self.stop()
 
     def _serve(self, event: Any, future: "Future[Any]") -> None:
-        instance = self._take()
+        instance = None
         try:
+            instance = self._take()
             if not future.set_running_or_notify_cancel():
                 return
             if instance is None:
@@ -84,6 +89,8 @@ class Fleet:
             future.set_result(instance.invoke(event))
         except FunctionError as error:
             future.set_exception(StoppedError("stopped") if self._stopped else error)
+        except OSError as error:
+            future.set_exception(FunctionError(f"an instance cannot be started: {error}"))
         finally:
             if instance is not None:
                 self._give_back(instance)

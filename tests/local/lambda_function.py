@@ -1,6 +1,6 @@
-"""A function for the tests of the gateway: it does what the request's body asks it to do.
+"""A function for the tests of the gateway and the runtime: it does what the request's body asks for.
 
-It runs in processes of their own; what it shows them, and what it waits for, goes through named pipes.
+It runs in processes of its own, so it talks to the tests through named pipes.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Echo the event and the context, unless the body is a JSON object that says something else."""
+    """Echo the event and the context, unless the body is a JSON object with another command."""
     command = _command(event)
     match command.get("do"):
         case "return":
@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         case "exit":
             os._exit(3)
         case "print":
-            print(command["text"])  # noqa: T201 - that is what is asked for
+            print(command["text"])  # noqa: T201 - the command
         case "log":
             logging.getLogger("library").warning(command["text"])
         case "say pid and hang":

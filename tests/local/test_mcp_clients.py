@@ -1,4 +1,4 @@
-"""The official MCP client against a real `make run`: both generations of the protocol, and several at once."""
+"""The official MCP client with a real `make run`: both generations of the protocol, and several clients at once."""
 
 import json
 import urllib.error
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("make run")
 
 
 def fetch(running: Running, path: str, body: Any = None) -> Any:
-    """Return what Ann is answered."""
+    """Return the answer to a request of Ann's."""
     request = urllib.request.Request(  # noqa: S310 - the URL is one of ours
         running.url + path,
         data=None if body is None else json.dumps(body).encode(),
@@ -28,7 +28,7 @@ def fetch(running: Running, path: str, body: Any = None) -> Any:
 
 
 def audited_by_title(running: Running) -> dict[str, list[dict[str, Any]]]:
-    """Return Ann's tool calls, by the title of their conversation."""
+    """Return Ann's tool calls by the title of their conversation."""
     conversations = fetch(running, "/conversations?limit=100")["items"]
     return {
         item["title"]: [
@@ -47,7 +47,7 @@ def test_a_client_can_use_everything(start: Start, tmp_path: Any, mode: str) -> 
     run(use_everything, running.url, mode)
 
 
-def test_two_clients_and_a_chat_at_once_lose_nothing_and_are_audited_once(start: Start, database_url: str) -> None:
+def test_clients_and_a_chat_at_once_are_audited_once(start: Start, database_url: str) -> None:
     running = start(DATABASE_URL=database_url)
 
     async def work(mode: str, name: str) -> None:
@@ -84,7 +84,7 @@ def test_two_clients_and_a_chat_at_once_lose_nothing_and_are_audited_once(start:
     assert [call["tool"] for call in talked] == ["create_task"] * TASKS_EACH
 
 
-def test_a_client_that_nobody_knows_is_told_so(start: Start, tmp_path: Any) -> None:
+def test_an_unknown_client_is_refused(start: Start, tmp_path: Any) -> None:
     running = start(DATABASE_URL=f"sqlite:///{tmp_path / 'db'}")
     request = urllib.request.Request(  # noqa: S310 - the URL is one of ours
         running.url + "/mcp", data=b"{}", headers={"Authorization": "Bearer forged"}

@@ -1,4 +1,4 @@
-"""The tests of the agent stand on the scripted model, so it is tested itself, by the SDK that meets it."""
+"""The scripted model, on which the tests of the agent rely, behaves as the SDK expects of a provider."""
 
 import threading
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def test_requests_are_recorded_with_headers_and_body(model: ScriptedModel, clien
     assert request.tool_names == []
 
 
-def test_tool_call_ids_are_unique_over_the_servers_life_unless_given(model: ScriptedModel, client: OpenAI) -> None:
+def test_tool_call_ids_are_unique_unless_given(model: ScriptedModel, client: OpenAI) -> None:
     model.script(
         calls(("create_task", {"title": "a"}), ("create_task", "{not json")),
         calls(("get_task", {"id": 1}), ids=["mine"]),
@@ -75,7 +75,7 @@ def test_tool_call_ids_are_unique_over_the_servers_life_unless_given(model: Scri
     assert second.function.arguments == "{not json"
 
 
-def test_a_refusal_and_an_empty_answer_have_their_own_form(model: ScriptedModel, client: OpenAI) -> None:
+def test_a_refusal_and_an_empty_answer_differ(model: ScriptedModel, client: OpenAI) -> None:
     model.script(refuses("I will not."), empty())
     assert ask(client).choices[0].message.refusal == "I will not."
     nothing = ask(client).choices[0].message
@@ -95,13 +95,13 @@ def test_a_raw_body_need_not_be_json(model: ScriptedModel, client: OpenAI) -> No
         ask(client)
 
 
-def test_a_hung_answer_runs_into_the_clients_time_out(model: ScriptedModel, client: OpenAI) -> None:
+def test_a_hung_answer_runs_into_the_time_out(model: ScriptedModel, client: OpenAI) -> None:
     model.script(hangs())
     with pytest.raises(openai.APITimeoutError):
         ask(client, timeout=0.1)
 
 
-def test_a_connection_that_is_hung_up_is_a_connection_error(model: ScriptedModel, client: OpenAI) -> None:
+def test_a_cut_connection_is_a_connection_error(model: ScriptedModel, client: OpenAI) -> None:
     model.script(hangs_up())
     with pytest.raises(openai.APIConnectionError) as caught:
         ask(client)
@@ -113,7 +113,7 @@ def test_a_dripping_body_arrives_whole(model: ScriptedModel, client: OpenAI) -> 
     assert client.post("/chat/completions", cast_to=object, body={}) is None
 
 
-def test_a_function_can_act_in_the_middle_of_a_call(model: ScriptedModel, client: OpenAI) -> None:
+def test_a_function_can_act_during_a_call(model: ScriptedModel, client: OpenAI) -> None:
     seen: list[ReceivedRequest] = []
 
     def act(request: ReceivedRequest) -> Completion:
@@ -125,14 +125,14 @@ def test_a_function_can_act_in_the_middle_of_a_call(model: ScriptedModel, client
     assert seen == model.requests
 
 
-def test_a_request_beyond_the_script_is_answered_500_and_remembered(model: ScriptedModel, client: OpenAI) -> None:
+def test_a_request_beyond_the_script_is_recorded(model: ScriptedModel, client: OpenAI) -> None:
     with pytest.raises(openai.InternalServerError, match="script is empty"):
         ask(client)
     assert model.unexpected == model.requests
     assert len(model.unexpected) == 1
 
 
-def test_closing_ends_every_thread_even_one_that_hangs() -> None:
+def test_closing_ends_every_thread() -> None:
     before = set(threading.enumerate())
     with ScriptedModel() as server, OpenAI(base_url=server.base_url, api_key="test", max_retries=0) as client:
         server.script(hangs())

@@ -1,4 +1,4 @@
-"""Instances of a function: processes that are kept, that are few, and that end when they are told to."""
+"""Instances of a function: they are kept, there are few, and they end when they should."""
 
 import json
 import os
@@ -50,18 +50,18 @@ def pid_of(result: Any) -> int:
     return pid
 
 
-def test_an_invocation_waits_for_a_free_instance_where_there_may_be_no_more(single: Fleet) -> None:
+def test_an_invocation_waits_if_no_more_instances_may_start(single: Fleet) -> None:
     invocations = [single.invoke(event()) for _ in range(4)]
     assert len({pid_of(invocation.result(TIMEOUT_SECONDS)) for invocation in invocations}) == 1
 
 
-def test_an_invocation_that_waits_can_be_cancelled_and_never_runs(single: Fleet, pipe: Path) -> None:
+def test_a_waiting_invocation_can_be_cancelled(single: Fleet, pipe: Path) -> None:
     hanging = single.invoke(event(do="say pid and hang", pipe=str(pipe)))
     hanging_pid = int(pipe.read_text(encoding="utf-8"))
     waiting = single.invoke(event(do="print", text="never said"))
     assert waiting.cancel()
     os.kill(hanging_pid, signal.SIGKILL)
-    with pytest.raises(FunctionError, match="ended in the middle"):
+    with pytest.raises(FunctionError, match=r"ended in the middle of the invocation \(killed by signal 9\)"):
         hanging.result(TIMEOUT_SECONDS)
     assert pid_of(single.invoke(event()).result(TIMEOUT_SECONDS)) != hanging_pid
     single.stop()
@@ -70,7 +70,7 @@ def test_an_invocation_that_waits_can_be_cancelled_and_never_runs(single: Fleet,
 
 def test_an_idle_instance_that_was_killed_is_replaced(single: Fleet) -> None:
     first = pid_of(single.invoke(event()).result(TIMEOUT_SECONDS))
-    # Not `waitid`: the fleet may have collected the process first.
+    # Not `waitid`, because the fleet may have waited for the process before.
     process = os.pidfd_open(first)
     try:
         os.kill(first, signal.SIGKILL)
@@ -93,7 +93,7 @@ def test_after_the_stop_nothing_is_invoked(single: Fleet) -> None:
         ("tests.local.lambda_function.no_such_name", "AttributeError"),
     ],
 )
-def test_a_handler_that_cannot_be_imported_is_told(log_file: Path, handler: str, kind: str) -> None:
+def test_a_handler_that_cannot_be_imported_is_reported(log_file: Path, handler: str, kind: str) -> None:
     with Fleet(function(handler), log_file) as fleet, pytest.raises(FunctionError) as caught:
         fleet.wait_until_ready()
     assert caught.value.kind == kind
@@ -110,7 +110,7 @@ def test_a_large_event_and_a_large_result_pass(log_file: Path) -> None:
     assert answer == text
 
 
-def test_an_instance_that_is_beyond_its_time_is_killed(log_file: Path, pipe: Path) -> None:
+def test_an_instance_is_killed_after_its_time_out(log_file: Path, pipe: Path) -> None:
     instance = Instance(function(timeout_seconds=0.1), log_file)
     instance.wait_until_ready()
     try:
@@ -119,3 +119,48 @@ def test_an_instance_that_is_beyond_its_time_is_killed(log_file: Path, pipe: Pat
         assert not instance.alive
     finally:
         instance.close()
+
+
+def test_an_instance_that_exits_says_with_which_status(log_file: Path) -> None:
+    instance = Instance(function(), log_file)
+    try:
+        with pytest.raises(FunctionError, match=r"ended in the middle of the invocation \(exit status 3\)"):
+            instance.invoke(event(do="exit"))
+    finally:
+        instance.close()
+
+
+def test_an_instance_that_dies_during_the_import_says_so(log_file: Path) -> None:
+    instance = Instance(function(), log_file)
+    instance.stop()
+    try:
+        with pytest.raises(FunctionError, match=r"ended before its handler was imported \(killed by signal 15\)"):
+            instance.wait_until_ready()
+    finally:
+        instance.close()
+
+
+def test_control_characters_are_escaped_in_the_log(single: Fleet) -> None:
+    single.invoke(event(do="print", text="\x1b[31mred\r\x00\x9b grün\ttab")).result(TIMEOUT_SECONDS)
+    assert single.log_file.read_text(encoding="utf-8") == "\\x1b[31mred\\x0d\\x00\\x9b grün\ttab\n"
+
+
+def test_a_full_disk_under_the_log_fails_no_invocation(tmp_path: Path) -> None:
+    full = tmp_path / "full.log"
+    full.symlink_to("/dev/full")
+    with Fleet(function(), full) as fleet:
+        assert fleet.invoke(event(do="print", text="lost")).result(TIMEOUT_SECONDS)["statusCode"] == 200
+
+
+def test_an_instance_that_cannot_start_is_an_error(tmp_path: Path) -> None:
+    fleet = Fleet(function(), tmp_path / "no" / "such" / "folder.log")
+    with pytest.raises(FunctionError, match="an instance cannot be started"):
+        fleet.invoke(event()).result(TIMEOUT_SECONDS)
+
+
+def test_python_variables_of_the_shell_do_not_reach_a_function(log_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/no/such")
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    with Fleet(function(), log_file) as fleet:
+        assert pid_of(fleet.invoke(event()).result(TIMEOUT_SECONDS))
