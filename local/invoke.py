@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 
 from local.checks import check_settings
 from local.emulator import BuiltFunction, EmulatorError, built_function, start
-from local.environment import SQLITE_FILE, StartError, sqlite_url
+from local.environment import StartError, choose_database
 from local.model.server import offline_model
 from local.toolchain import ToolchainError
 
@@ -44,13 +44,23 @@ def _read_event(path: Path) -> object:
         raise StartError(f"the event {path} is not JSON in UTF-8: {error}") from error
 
 
+def variables_for(function: BuiltFunction, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of `environment` that the template declares for a function, and a database for it.
+
+    Raises:
+        StartError: one of them cannot work.
+    """
+    variables = {name: environment[name] for name in function.environment if environment.get(name)}
+    check_settings(variables)
+    choose_database(variables)
+    for name in ("DATABASE_URL", "DATABASE_URL_UNPOOLED"):
+        if name in variables:
+            variables[name] = _absolute(variables[name])
+    return variables
+
+
 def _invoke(function: BuiltFunction, event: object) -> object:
-    environment = {variable: os.environ[variable] for variable in function.environment if os.environ.get(variable)}
-    check_settings(environment)
-    for variable in ("DATABASE_URL", "DATABASE_URL_UNPOOLED"):
-        if variable in environment:
-            environment[variable] = _absolute(environment[variable])
-    environment.setdefault("DATABASE_URL", sqlite_url(SQLITE_FILE))
+    environment = variables_for(function, os.environ)
     with ExitStack() as stack:
         if "OPENAI_BASE_URL" in function.environment and not any(name in environment for name in PROVIDER):
             model = stack.enter_context(offline_model())
