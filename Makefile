@@ -2,7 +2,7 @@
 #
 # To add a verb, add a block like the ones below: `.PHONY`, then the target with `environment` as its prerequisite and
 # a description after `##`, which `make help` prints. Pass a parameter on as "$$NAME", so that the shell does not
-# interpret it. Only ARGS is meant to be split into words.
+# interpret it: make exports the variables of its command line. Only ARGS is meant to be split into words.
 
 BIN := .venv/bin
 
@@ -15,12 +15,14 @@ endif
 
 # Without a PATH, as in `env -i make run`, Python cannot tell its own place.
 export PATH ?= /usr/local/bin:/usr/bin:/bin
-# Variables of the shell that change how Python works, such as PYTHONPATH, PYTHONHOME or PYTHONWARNINGS.
-unexport $(filter PYTHON%,$(.VARIABLES)) VIRTUAL_ENV CONDA_PREFIX
+# Variables of the shell that change how Python and the tools of this project work, such as PYTHONPATH or PYTHONHOME.
+unexport $(filter PYTHON%,$(.VARIABLES)) VIRTUAL_ENV CONDA_PREFIX MYPYPATH PYTEST_PLUGINS PYTEST_DISABLE_PLUGIN_AUTOLOAD
 # The SAM CLI keeps its settings below HOME unless it is told otherwise.
 export __SAM_CLI_APP_DIR := .local/cache/sam
 export SAM_CLI_TELEMETRY := 0
 export npm_config_cache := .local/cache/npm
+# To build and to validate needs no AWS profile, so a broken one must not matter.
+SAM := env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE -u AWS_CONFIG_FILE $(BIN)/sam
 
 .PHONY: help
 help:
@@ -44,18 +46,21 @@ doctor: environment  ## check the model's provider: its key, the model, tool cal
 
 .PHONY: test
 test: environment  ## run every test; ARGS goes to pytest, as in: make test ARGS='-k turns'
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -o cache_dir=.local/cache/pytest -n 2 --dist loadgroup $(ARGS)
+
+.PHONY: node
+node: environment  ## install Node 22 and the programs of others that test /mcp; needs npm
+	@$(BIN)/python -m tests.conformance.node
 
 .PHONY: conformance
-conformance: environment  ## test /mcp with the public conformance suite and MCP Inspector; needs npm, installs Node 22
-	@$(BIN)/python -m tests.conformance.node
-	$(BIN)/python -m pytest -rP tests/conformance
+conformance: node  ## test /mcp with the public conformance suite and MCP Inspector
+	$(BIN)/python -m pytest -o cache_dir=.local/cache/pytest -rP tests/conformance
 
 .PHONY: lint
 lint: environment  ## run ruff, mypy, the import contracts, and the check of the template
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && \
 		$(BIN)/lint-imports --cache-dir .local/cache/import-linter
-	$(BIN)/sam validate --lint && $(BIN)/sam validate --lint -t functions/migrate/template.yaml
+	$(SAM) validate --lint && $(SAM) validate --lint -t functions/migrate/template.yaml
 
 .PHONY: eval
 eval: environment  ## judge conversations with the configured model, as in: make eval ARGS='--runs 5 --write'
@@ -100,10 +105,9 @@ token: environment  ## print a token to try the API with: EMAIL=ann@example.com
 	@exec $(BIN)/python -m deploy token "$$STAGE" --email "$$EMAIL"
 
 .PHONY: invoke
-invoke: export FUNCTION ?= ConversationsFunction
-invoke: export EVENT ?= events/conversations-list.json
 invoke: environment  ## invoke a built function in the Lambda emulator: FUNCTION=ChatFunction EVENT=events/chat.json
-	@exec $(BIN)/python -m local.invoke "$$FUNCTION" "$$EVENT"
+	@exec $(BIN)/python -m local.invoke "$${FUNCTION:-ConversationsFunction}" \
+		"$${EVENT:-events/conversations-list.json}"
 
 .PHONY: clean
 clean:  ## remove all that these verbs made, except the local database and its log

@@ -308,8 +308,16 @@ def _install_uv(locked: dict[str, Any], target: Path) -> None:
         _download_uv(locked, target)
         return
     command = [*pip, "install", "-qq", "--no-deps", "--target", str(target), requirement]
-    if subprocess.run(command, env=pip_environment(_inherited()), check=False).returncode:
-        raise ToolchainError(f"pip cannot install {requirement}; see its message above{_network_hint()}")
+    ran = subprocess.run(command, env=pip_environment(_inherited()), stderr=subprocess.PIPE, text=True, check=False)
+    if not ran.returncode:
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    try:
+        # pip fails with a SOCKS proxy, and with an index that lacks uv.
+        _download_uv(locked, target)
+    except ToolchainError as error:
+        print(ran.stderr, end="", file=sys.stderr)
+        raise ToolchainError(f"pip cannot install {requirement}; see its message above{_network_hint()}") from error
 
 
 def _download_uv(locked: dict[str, Any], target: Path) -> None:

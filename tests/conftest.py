@@ -13,11 +13,17 @@ from sqlalchemy import URL, make_url
 
 from migrations.transaction import Limits, migration_transaction
 from taskchat.database import Database, driver_url
+from tests.support.developer_shell import forget_settings
 from tests.support.postgres import postgres_database, postgres_server
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 SQLITE_FILE = "task%chat.sqlite3"
 """A `%` in the name, so that SQLite's URL too shows whether it survives."""
+
+
+def pytest_configure() -> None:
+    """Start from the same environment in every shell; workers inherit it."""
+    forget_settings(os.environ)
 
 
 @pytest.fixture(scope="session")
