@@ -22,6 +22,7 @@ def client(service: str, region: str, config: Config = _CONFIG) -> Any:
     return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
 
 
+@cache
 def account(region: str) -> str:
     """Return the id of the account that the credentials belong to.
 

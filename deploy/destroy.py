@@ -4,6 +4,7 @@ import os
 import sys
 
 from deploy import stacks
+from deploy.artifacts import bucket_name
 from deploy.aws import account, client
 from deploy.console import DeployError, note, step
 from deploy.stage import Stage
@@ -29,8 +30,7 @@ def destroy(stage: Stage) -> None:
         step(f"deleting {stack}")
         _unprotect(stage, stack)
         stacks.delete(stage, stack)
-    ssm = client("ssm", stage.region)
-    ssm.delete_parameters(Names=[stage.releases_parameter])
+    _delete_parameters(stage)
     step("what is left")
     _tell_what_is_left(stage)
 
@@ -58,6 +58,15 @@ def _unprotect(stage: Stage, stack: str) -> None:
             cognito.update_user_pool(UserPoolId=pool, DeletionProtection="INACTIVE", AutoVerifiedAttributes=["email"])
 
 
+def _delete_parameters(stage: Stage) -> None:
+    """Delete the record of releases, and the passwords that were made here."""
+    ssm = client("ssm", stage.region)
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=f"/{stage.prefix.rstrip('/')}", Recursive=True)
+    for page in pages:
+        for parameter in page["Parameters"]:
+            ssm.delete_parameter(Name=parameter["Name"])
+
+
 def _tell_what_is_left(stage: Stage) -> None:
     pages = (
         client("secretsmanager", stage.region)
@@ -68,4 +77,4 @@ def _tell_what_is_left(stage: Stage) -> None:
     for name in names:
         note(f"secret {name}: ${SECRET_DOLLARS_A_MONTH:.2f} a month")
     note("database at Neon, with everything in it: as your plan says; delete its branch or project there")
-    note("bucket of the SAM CLI (stack aws-sam-cli-managed-default), shared by all stages: some cents a month")
+    note(f"bucket {bucket_name(stage)}, shared by all stages of this account: some cents a month")

@@ -42,6 +42,7 @@ def release(stage: Stage, folder: Path, *, is_built: bool) -> None:
     step(f"deploying the API, {stage.stack}")
     stacks.deploy(_at_once_after_rollback(stage, served), stage.stack, folder / build.API / TEMPLATE)
     versions = releases.functions(stage)
+    releases.wait_until_ready(stage, versions)
     # CloudFormation does not notice that a rollback moved the aliases.
     releases.move(stage, versions)
 
@@ -72,6 +73,7 @@ def rollback(stage: Stage) -> None:
     if target is None:
         raise DeployError("no release is recorded before the one that serves", "deploy the commit that you want back")
     step(f"going back to release {target.name} of {target.at}, commit {target.commit}")
+    releases.wait_until_ready(stage, target.versions)
     releases.move(stage, target.versions)
     step("smoke test")
     smoke(stage)

@@ -4,6 +4,7 @@ The record is one parameter in Systems Manager, a list of the last releases that
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from deploy.console import DeployError, note
 from deploy.stage import Stage
 
 ALIAS = "live"
+READY_SECONDS = 300
 KEPT = 3
 """Releases to keep: each version with SnapStart costs about $4 a month per GB as long as it exists."""
 
@@ -52,6 +54,32 @@ def live(stage: Stage, names: Sequence[str]) -> Mapping[str, str]:
     """Return the version of each function that `live` points to."""
     aws = client("lambda", stage.region)
     return {name: aws.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"] for name in names}
+
+
+def wait_until_ready(stage: Stage, versions: Mapping[str, str]) -> None:
+    """Wait until each version can be invoked, and wake those that Lambda put aside.
+
+    Lambda deletes the snapshot of a version that was not invoked for 14 days, and makes it anew at the next invocation.
+
+    Raises:
+        DeployError: a version cannot start; the reason is Lambda's.
+    """
+    aws = client("lambda", stage.region)
+    for name, version in versions.items():
+        started = time.monotonic()
+        while True:
+            described = aws.get_function_configuration(FunctionName=name, Qualifier=version)
+            state = described.get("State", "Active")
+            if state == "Active":
+                break
+            if state == "Inactive":
+                aws.invoke(FunctionName=name, Qualifier=version, InvocationType="Event", Payload="{}")
+            elif state == "Failed" or time.monotonic() - started > READY_SECONDS:
+                raise DeployError(
+                    f"version {version} of {name} is {state}: {described.get('StateReason', 'no reason given')}",
+                    "if it serves, make rollback; its log has the error of the start",
+                )
+            time.sleep(min(1.0, stacks.poll_seconds()))
 
 
 def move(stage: Stage, versions: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from deploy import releases, stacks
 from deploy.aws import client, explained
 from deploy.console import DeployError, note
-from deploy.people import Person, test_person, token_of
+from deploy.people import test_person, token
 from deploy.stage import Stage
 
 SUBJECT = "smoke-test"
@@ -49,7 +49,7 @@ def smoke(stage: Stage) -> None:
     if person is None:
         note(f"no test person, so no turn was tried: make user STAGE={stage.name} EMAIL=... TEST=yes")
     else:
-        _expect("POST /chat as the test person", lambda: _turn(stage, person), lambda body: bool(body["response"]))
+        _expect(f"POST /chat as {person}", lambda: _turn(stage, person), lambda body: bool(body["response"]))
 
 
 def _conversations(outputs: Mapping[str, str]) -> dict[str, Any]:
@@ -143,8 +143,8 @@ def _event(outputs: Mapping[str, str], method: str, path: str, body: object = No
     return event
 
 
-def _turn(stage: Stage, person: Person) -> Answer:
-    return _through_gateway(stage, "POST", "/chat", {"message": "Say hello. Use no tool."}, token_of(stage, person))
+def _turn(stage: Stage, person: str) -> Answer:
+    return _through_gateway(stage, "POST", "/chat", {"message": "Say hello. Use no tool."}, token(stage, person))
 
 
 def _through_gateway(stage: Stage, method: str, path: str, body: object = None, token: str | None = None) -> Answer:

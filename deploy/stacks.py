@@ -1,13 +1,14 @@
-"""CloudFormation stacks: deployed through the SAM CLI, read and deleted through boto3."""
+"""CloudFormation stacks: deployed by change sets, read and deleted."""
 
 import os
-import subprocess
-import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from deploy import artifacts
 from deploy.aws import client, explained
 from deploy.console import DeployError, note
 from deploy.stage import Stage
@@ -15,11 +16,19 @@ from local.gateway.template_yaml import load
 
 NEVER_MADE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"}
 """States of a stack whose first deployment failed. It holds nothing, and CloudFormation refuses to update it."""
+GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 BUSY = "_IN_PROGRESS"
+NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+"""Parts of the reason that a change set without changes fails with."""
+DELETE_SECONDS = 1800
+QUIET_SECONDS = 30.0
+"""Time after which a wait says what it is waiting for."""
 
 
 def deploy(stage: Stage, stack: str, template: Path) -> None:
     """Create or update a stack from a built template, and wait for it.
+
+    A parameter that the stage does not name has its default, whatever it had before.
 
     Raises:
         DeployError: CloudFormation refused, or rolled back.
@@ -28,41 +37,99 @@ def deploy(stage: Stage, stack: str, template: Path) -> None:
     if state in NEVER_MADE:
         note(f"{stack} is {state}: its first deployment failed. Deleting what is left of it.")
         delete(stage, stack)
+        state = None
     elif state is not None and state.endswith(BUSY):
         raise DeployError(f"{stack} is {state}", "another deployment is running: wait for it and try again")
     declared = load(template.read_text(encoding="utf-8")).get("Parameters", {})
-    parameters = {name: value for name, value in stage.parameters.items() if name in declared}
-    command = [
-        *(sys.executable, "-m", "samcli", "deploy"),
-        *("--template-file", str(template), "--stack-name", stack, "--region", stage.region),
-        *("--resolve-s3", "--capabilities", "CAPABILITY_IAM"),
-        *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
-        *("--parameter-overrides", *_pairs(parameters)),
-        *("--tags", *_pairs(stage.tags)),
-    ]
-    # In the build folder there is no samconfig.toml, whose parameters would be merged with these.
-    process = subprocess.Popen(
-        command,
-        cwd=template.parent,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if process.stdout is not None:
-        for line in process.stdout:
-            if line.strip():
-                note(f"| {line.rstrip()}")
-    if process.wait() != 0:
-        raise DeployError(
-            f"the stack {stack} was not deployed; CloudFormation went back to what it was",
-            "the reason stands above, at the first CREATE_FAILED or UPDATE_FAILED; correct it and deploy again",
-        )
-    if stage.is_protected:
-        with explained("cannot protect the stack", "allow cloudformation:UpdateTerminationProtection"):
+    request = {
+        "StackName": stack,
+        "ChangeSetName": f"release-{time.time_ns()}",
+        "ChangeSetType": "CREATE" if state is None else "UPDATE",
+        "TemplateURL": artifacts.upload(stage, template),
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": value}
+            for name, value in stage.parameters.items()
+            if name in declared
+        ],
+        "Capabilities": ["CAPABILITY_IAM"],
+        "Tags": [{"Key": name, "Value": value} for name, value in stage.tags.items()],
+    }
+    next_step = "correct the template or samconfig.toml and deploy again"
+    with explained(f"CloudFormation refuses the change of {stack}", next_step):
+        _change(stage, stack, request)
+        if stage.is_protected:
             client("cloudformation", stage.region).update_termination_protection(
                 StackName=stack, EnableTerminationProtection=True
             )
+
+
+def _change(stage: Stage, stack: str, request: Mapping[str, Any]) -> None:
+    cloudformation = client("cloudformation", stage.region)
+    change_set = cloudformation.create_change_set(**request)["Id"]
+    described = cloudformation.describe_change_set(ChangeSetName=change_set)
+    while described["Status"] in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
+        time.sleep(poll_seconds())
+        described = cloudformation.describe_change_set(ChangeSetName=change_set)
+    if described["Status"] != "CREATE_COMPLETE":
+        reason = described.get("StatusReason", "")
+        cloudformation.delete_change_set(ChangeSetName=change_set)
+        if any(part in reason for part in NO_CHANGES):
+            note("nothing to change")
+            return
+        raise DeployError(
+            f"CloudFormation refuses the change of {stack}: {reason}",
+            "correct the template or samconfig.toml and deploy again",
+        )
+    actions = [
+        change["ResourceChange"]["Action"]
+        for page in cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
+        for change in page["Changes"]
+    ]
+    counted = (f"{actions.count(action)} to {action.lower()}" for action in ("Add", "Modify", "Remove"))
+    note(", ".join(counted))
+    before = {event["EventId"] for event in _events(stage, stack)}
+    cloudformation.execute_change_set(ChangeSetName=change_set)
+    state = _wait(stage, stack)
+    if state not in GOOD:
+        failures = [
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+            for event in reversed(_events(stage, stack))
+            if event["EventId"] not in before and event["ResourceStatus"].endswith("_FAILED")
+        ]
+        raise DeployError(
+            f"{stack} is {state}: CloudFormation went back. " + "; ".join(failures),
+            "the first reason is the cause and the others follow from it; correct it and deploy again",
+        )
+
+
+def _wait(stage: Stage, stack: str) -> str:
+    """Wait until nothing is in progress, and return the status."""
+    started = told = time.monotonic()
+    while True:
+        time.sleep(poll_seconds())
+        state = status(stage, stack)
+        if state is None or not state.endswith(BUSY):
+            return str(state)
+        if time.monotonic() - told > QUIET_SECONDS:
+            told = time.monotonic()
+            last = _events(stage, stack)[0]
+            note(
+                f"{told - started:.0f} s: {state}, {last['LogicalResourceId']} {last['ResourceStatus']}"
+                f" {last.get('ResourceStatusReason', '')}".rstrip()
+            )
+
+
+def _events(stage: Stage, stack: str) -> list[dict[str, Any]]:
+    """Return the newest events of a stack, the newest first."""
+    found: list[dict[str, Any]] = client("cloudformation", stage.region).describe_stack_events(StackName=stack)[
+        "StackEvents"
+    ]
+    return found
+
+
+def poll_seconds() -> float:
+    """Return the time between two looks at what AWS is doing."""
+    return float(os.environ.get("POLL_SECONDS", "5"))
 
 
 def status(stage: Stage, stack: str) -> str | None:
@@ -110,17 +177,8 @@ def delete(stage: Stage, stack: str) -> None:
         cloudformation.delete_stack(StackName=stack)
         try:
             cloudformation.get_waiter("stack_delete_complete").wait(
-                StackName=stack, WaiterConfig={"Delay": _poll_seconds(), "MaxAttempts": 360}
+                StackName=stack,
+                WaiterConfig={"Delay": poll_seconds(), "MaxAttempts": int(DELETE_SECONDS / poll_seconds())},
             )
         except WaiterError as error:
             raise DeployError(f"{stack} was not deleted: {error}", next_step) from error
-
-
-def _poll_seconds() -> float:
-    """Return the time between two looks at a stack; the SAM CLI's own variable serves both."""
-    return float(os.environ.get("SAM_CLI_POLL_DELAY", "5"))
-
-
-def _pairs(values: Mapping[str, str]) -> list[str]:
-    # The form that the SAM CLI reads with blanks and commas in it.
-    return ['{}="{}"'.format(name, value.replace('"', '\\"')) for name, value in values.items()]

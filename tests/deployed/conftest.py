@@ -93,7 +93,7 @@ class Account:
         ended = subprocess.run(
             [sys.executable, "-m", "deploy", verb, stage, "--config", config, *options],
             cwd=ROOT,
-            env=kept | dict(self.cloud.environment) | {"SAM_CLI_POLL_DELAY": "0.2"} | environment,
+            env=kept | dict(self.cloud.environment) | {"POLL_SECONDS": "0.2"} | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
