@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from sqlalchemy import text
 
 from functions.chat import app as chat_app
 from taskchat.database import Database, database
-from taskchat.settings import Settings, settings
+from taskchat.errors import SecretUnavailableError
+from taskchat.settings import Settings, SettingsError, settings
 from taskchat.snapshot import around_snapshot
 from tests.support.fresh_process import result_of
 from tests.support.lambda_events import http_event, invoke
@@ -170,3 +172,33 @@ def test_a_sleeping_database_does_not_fail_the_restore(
     assert "no connection after the restore" in caplog.text
     assert answer.status == 503
     assert answer.body["code"] == "database-unavailable"
+
+
+@pytest.mark.usefixtures("registered", "chat_handler")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("error", [SecretUnavailableError("no", retry_after_seconds=1), SettingsError("no"), OSError()])
+def test_no_error_leaves_the_restore(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Settings) -> str:
+        raise error
+
+    run_before_snapshot()
+    monkeypatch.setattr(Settings, "resolve_database_url", fail)
+    run_after_restore()
+
+    assert f"the first request tries again: {type(error).__name__}" in caplog.text
+
+
+@pytest.mark.usefixtures("registered", "chat_handler")
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_slow_secret_leaves_less_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    now = time.monotonic()
+    ticks = iter([now, now + 6.0])
+    run_before_snapshot()
+    monkeypatch.setattr(Database, "connect", lambda _, seconds: waits.append(seconds))
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    run_after_restore()
+
+    assert waits == [pytest.approx(2.0)]

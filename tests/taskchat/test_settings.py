@@ -1,17 +1,19 @@
 """The environment, and secrets from a Secrets Manager that moto plays."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
 
+from taskchat import settings as module
 from taskchat.errors import SecretUnavailableError
-from taskchat.settings import SettingsError, read_settings
+from taskchat.settings import SettingsError, read_settings, secrets_manager
 
 
 @pytest.fixture
@@ -21,9 +23,9 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        parameters.clear_caches()  # type: ignore[no-untyped-call]
+        secrets_manager.cache_clear()
         yield boto3.client("secretsmanager")
-        parameters.clear_caches()  # type: ignore[no-untyped-call]
+        secrets_manager.cache_clear()
 
 
 def test_a_secret_in_the_environment_is_taken_as_it_is() -> None:
@@ -61,8 +63,43 @@ def test_without_credentials_a_secret_is_unavailable(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    secrets_manager.cache_clear()
     with pytest.raises(SecretUnavailableError):
         read_settings({"OPENAI_API_KEY_SECRET": "prod/key"}).resolve_openai_api_key()
+
+
+def test_without_a_region_a_secret_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    secrets_manager.cache_clear()
+    with pytest.raises(SecretUnavailableError):
+        read_settings({"OPENAI_API_KEY_SECRET": "prod/key"}).resolve_openai_api_key()
+
+
+def test_a_silent_secrets_manager_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECRET_TIMEOUT_SECONDS", 0.1)
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        secrets_manager.cache_clear()
+        with pytest.raises(SecretUnavailableError):
+            read_settings({"DATABASE_URL_SECRET": "name"}).resolve_database_url()
+        silent.settimeout(0)
+        attempts = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                attempts += 1
+    secrets_manager.cache_clear()
+
+    assert attempts == 2
+
+
+def test_a_secret_is_waited_for_two_seconds_at_most() -> None:
+    assert (module.SECRET_TIMEOUT_SECONDS, module.SECRET_ATTEMPTS) == (2, 2)
 
 
 def test_a_plain_variable_is_preferred_to_a_secret(secrets: Any) -> None:

@@ -1,24 +1,30 @@
-"""The environment, read once, typed and validated; secrets are resolved when they are needed, not before."""
+"""The environment, read once, typed and validated. A secret is read when it is needed."""
 
 import logging
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from types import ModuleType
-from typing import Annotated, Literal, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from taskchat.errors import SecretUnavailableError
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
 SECRET_LIFETIME_SECONDS = 300
-"""How long a resolved secret is kept, so that a rotated one is picked up without a new deployment."""
+"""How long a secret that was read is kept. A rotated one is used after that time, without a new deployment."""
 SECRET_RETRY_SECONDS = 5
+SECRET_TIMEOUT_SECONDS = 2.0
+"""Longest wait for a connection to Secrets Manager, and again for its answer."""
+SECRET_ATTEMPTS = 2
 _logger = logging.getLogger(__name__)
 
 
 class SettingsError(Exception):
-    """Raised when the environment lacks a setting or holds one that makes no sense; never shows a value."""
+    """Raised when a setting is missing or not valid. The message names the variable and never shows its value."""
 
 
 def _listed(value: object) -> object:
@@ -29,7 +35,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class Settings(BaseModel):
-    """What a function can be told from outside. Each field is the environment variable of the same name."""
+    """The settings of a function. Each field is the environment variable of the same name."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -72,9 +78,9 @@ class Settings(BaseModel):
         return _resolve("OPENAI_API_KEY", self.openai_api_key, self.openai_api_key_secret)
 
     def load_what_reads_secrets(self) -> None:
-        """Import it ahead of the first secret, where there is one to read; no secret and no credential is asked for."""
+        """Import the AWS SDK if a secret is named; neither a secret nor a credential is requested."""
         if self.database_url_secret or self.openai_api_key_secret:
-            _parameters()
+            import_module("aws_lambda_powertools.utilities.parameters")
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -97,24 +103,41 @@ def settings() -> Settings:
     return read_settings(os.environ)
 
 
+@lru_cache(maxsize=1)
+def secrets_manager() -> "SecretsProvider":
+    """Return the client of Secrets Manager, which keeps what it read for a while.
+
+    Its requests are bounded. botocore's own limits, 60 s and five attempts, outlast an invocation.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: this process is not told a region.
+    """
+    # They import boto3, which a function with plain variables does not need.
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    return SecretsProvider(
+        boto_config=Config(
+            connect_timeout=SECRET_TIMEOUT_SECONDS,
+            read_timeout=SECRET_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": SECRET_ATTEMPTS},
+        )
+    )
+
+
 def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) -> str:
     if value is not None:
         return value.get_secret_value()
     if secret_name is None:
         raise SettingsError(f"set {variable} or {variable}_SECRET")
-    parameters = _parameters()
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
     try:
-        secret = cast("str | bytes", parameters.get_secret(secret_name, max_age=SECRET_LIFETIME_SECONDS))
-    except parameters.GetParameterError as error:
+        secret = cast("str | bytes", secrets_manager().get(secret_name, max_age=SECRET_LIFETIME_SECONDS))
+    except (GetParameterError, BotoCoreError) as error:
         # The text is AWS's reason, such as AccessDeniedException. It holds no secret.
         _logger.warning("cannot read the secret for %s: %s", variable, error)
         detail = f"The secret for {variable} cannot be read."
         raise SecretUnavailableError(detail, retry_after_seconds=SECRET_RETRY_SECONDS) from error
     return (secret.decode() if isinstance(secret, bytes) else secret).strip()
-
-
-def _parameters() -> ModuleType:
-    # They bring boto3, a third of a second of cold start that a plain variable must not pay.
-    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
-
-    return parameters

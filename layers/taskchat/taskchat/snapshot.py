@@ -1,8 +1,10 @@
-"""What a function does around a snapshot of Lambda SnapStart: the hooks of the runtime's `snapshot_restore_py`.
+"""Hooks of Lambda SnapStart, registered with the runtime's `snapshot_restore_py`.
 
-A published version is initialised once; its memory is kept, and many instances go on from there. So before the snapshot
-everything is made ready that is the same for all of them, and nothing is kept that is not: no connection, no secret,
-no state of a random number generator.
+A published version is initialised once. Lambda keeps its memory, and many instances start from that snapshot. The hooks
+before a snapshot load everything that all instances share, and drop connections. The hooks after a restore set random
+number generators apart and open a connection.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 """
 
 import importlib
@@ -11,28 +13,29 @@ import logging
 import os
 import random
 import ssl
+import time
 from collections.abc import Callable
 
 from taskchat.database import database
-from taskchat.errors import DatabaseUnavailableError
 from taskchat.settings import settings
 
 RUNTIME_MODULE = "snapshot_restore_py"
+RESTORE_SECONDS = 8.0
+"""Time for the hooks after a restore. Lambda allows 10 s, loading the runtime included, and ends a late instance."""
 CONNECT_SECONDS = 5.0
-"""What a connection may take after a restore: Lambda gives all hooks together 10 s, and then fails the request."""
 SEED_BYTES = 32
 _logger = logging.getLogger(__name__)
 
 
 def around_snapshot(*prepare: Callable[[], object]) -> None:
-    """Have a function made ready before a snapshot and connected after each restore; without SnapStart, neither.
+    """Register the hooks, if this runtime has them.
 
-    `prepare` loads and keeps what is the same for all instances, and what the first request would otherwise wait for.
+    `prepare` runs before a snapshot. It loads everything that the first request would otherwise wait for.
     """
     if importlib.util.find_spec(RUNTIME_MODULE) is None:
         return
     runtime = importlib.import_module(RUNTIME_MODULE)
-    # Lambda runs those of before a snapshot in reverse order.
+    # The runtime calls the hooks before a snapshot in reverse order, so connections are dropped last.
     runtime.register_before_snapshot(_disconnect)
     for step in (_load_what_reads_secrets, *prepare):
         runtime.register_before_snapshot(step)
@@ -49,14 +52,21 @@ def _disconnect() -> None:
 
 
 def _seed_anew() -> None:
-    """Set generators apart whose state is the same in every instance; `uuid` and `secrets` ask the kernel each time."""
+    """Seed the generators whose state the snapshot holds; `uuid` and `secrets` ask the kernel each time."""
     random.seed()
-    # That of TLS: a snapshot holds it as it was when the certificates were loaded.
+    # OpenSSL's generator is in the snapshot since certificates were loaded.
     ssl.RAND_add(os.urandom(SEED_BYTES), SEED_BYTES)
 
 
 def _connect() -> None:
+    """Read the database's secret and open a connection, if both succeed in time.
+
+    The first request tries again, so no error may leave this hook: Lambda would end the instance.
+    """
+    end = time.monotonic() + RESTORE_SECONDS
     try:
-        database().connect(CONNECT_SECONDS)
-    except DatabaseUnavailableError:
-        _logger.warning("no connection after the restore; the first request tries again")
+        # Secrets Manager is asked here, apart from the connection, because its wait has a limit of its own.
+        settings().resolve_database_url()
+        database().connect(min(CONNECT_SECONDS, end - time.monotonic()))
+    except Exception as error:  # noqa: BLE001 - the outermost layer of a restore
+        _logger.warning("no connection after the restore; the first request tries again: %s", type(error).__name__)
