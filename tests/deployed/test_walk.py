@@ -1,12 +1,45 @@
-"""The walk of the README's deployment section."""
+"""The README's deployment section, from the first release on, as people then use the API."""
+
+from typing import Any
 
 from tests.deployed.conftest import PEOPLE, Account
 
 ANN, BOB = PEOPLE
+MCP = {"Accept": "application/json, text/event-stream", "MCP_Protocol_Version": "2025-11-25"}
 
 
-def test_a_person_without_a_token_is_turned_away(released: Account) -> None:
+def call_tool(account: Account, person: str, name: str, arguments: dict[str, Any]) -> Any:
+    params = {"name": name, "arguments": arguments}
+    answer = account.call(
+        "POST", "/mcp", person, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, **MCP
+    )
+    assert answer.status == 200, answer.body
+    return answer.body["result"]
+
+
+def test_a_release_tells_its_steps(released: Account) -> None:
+    steps = [step.partition(",")[0] for step in released.first.steps]
+
+    assert steps[2:-1] == [
+        "deploying the migrations",
+        "migrating the database",
+        "deploying the API",
+        "smoke test",
+        "recording the release",
+    ]
+    assert steps[-1].startswith("release ")
+
+
+def test_every_function_serves_the_same_release(released: Account) -> None:
+    assert len({released.live(name)["Environment"]["Variables"]["RELEASE"] for name in released.functions}) == 1
+    assert {released.live(name)["State"] for name in released.functions} == {"Active"}
+
+
+def test_a_person_without_a_valid_token_is_refused(released: Account) -> None:
+    forged = released.token(ANN)[:-8] + "AAAAAAAA"
+
     assert released.call("GET", "/conversations").status == 401
+    assert released.call("GET", "/conversations", Authorization=f"Bearer {forged}").status == 401
 
 
 def test_a_turn_is_answered_and_replayed(released: Account) -> None:
@@ -24,3 +57,53 @@ def test_two_people_do_not_see_each_other(released: Account) -> None:
 
     assert released.call("GET", "/conversations", ANN).body["items"]
     assert released.call("GET", "/conversations", BOB).body["items"] == []
+    assert call_tool(released, BOB, "list_tasks", {})["structuredContent"]["tasks"] == []
+
+
+def test_an_mcp_client_finds_the_issuer_and_calls_tools(released: Account) -> None:
+    metadata = released.call("GET", "/.well-known/oauth-protected-resource/mcp")
+    created = call_tool(released, ANN, "create_task", {"title": "Water the plants"})
+    listed = call_tool(released, ANN, "list_tasks", {})
+
+    assert metadata.body["authorization_servers"] == [released.output("Issuer")]
+    assert created["structuredContent"]["title"] == "Water the plants"
+    assert "Water the plants" in [task["title"] for task in listed["structuredContent"]["tasks"]]
+
+
+def test_a_browser_may_call_from_the_allowed_origin(released: Account) -> None:
+    def preflight(origin: str) -> Any:
+        return released.call("OPTIONS", "/chat", Origin=origin, Access_Control_Request_Method="POST")
+
+    assert preflight("http://localhost:3000").headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "access-control-allow-origin" not in preflight("https://elsewhere.example").headers
+
+
+def test_a_person_is_invited_once(released: Account) -> None:
+    again = released.run("user", "--email", ANN)
+
+    assert (again.status, again.steps[0]) == (0, f"{ANN} is there already (CONFIRMED)")
+
+
+def test_only_people_of_the_pool_get_a_token(released: Account) -> None:
+    refused = released.run("token", "--email", "stranger@example.com")
+    wrong = released.run("token", "--email", ANN, PASSWORD="wrong")
+
+    assert (refused.status, wrong.status) == (1, 1)
+    assert "make user STAGE=dev EMAIL=stranger@example.com" in refused.output
+    assert "cannot sign in" in wrong.output
+
+
+def test_the_smoke_test_tries_a_turn_as_the_test_person(released: Account) -> None:
+    made = released.run("user", "--email", "smoke@example.com", "--test")
+    again = released.deploy()
+
+    assert made.status == 0
+    assert "POST /chat as smoke@example.com: 200" in again.output
+
+
+def test_a_second_deployment_changes_nothing(released: Account) -> None:
+    before = released.state()
+    again = released.deploy()
+
+    assert again.output.count("nothing to change") == 2
+    assert released.state() == before
