@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import Response
 from pydantic import BaseModel, Field
 
-from taskchat.agent import Api, OpenAIProvider, ProviderSettings
+from functions.chat.metering import metered
+from taskchat.agent import Api, OpenAIProvider, Provider, ProviderSettings
 from taskchat.chat import Chat, ChatRequest
 from taskchat.database import database
 from taskchat.errors import (
@@ -72,12 +73,12 @@ provider = OpenAIProvider(provider_settings)
 """The model's provider. This process keeps its connection to it."""
 
 
-def chat() -> Chat:
-    """Return the chat over this process's database and model."""
+def chat(model: Provider) -> Chat:
+    """Return the chat over this process's database and a model."""
     known = settings()
     return Chat(
         database(),
-        provider,
+        model,
         known.model_timeout_seconds,
         known.history_messages,
         known.history_tokens,
@@ -110,16 +111,18 @@ async def post_chat(
     response: Response,
 ) -> ChatAnswer:
     """Answer a message. Repeated with the same key, continue the turn or replay its answer."""
-    reply = chat().answer(
-        ChatRequest(
-            principal=invocation.principal,
-            idempotency_key=invocation.idempotency_key,
-            message=body.message,
-            conversation_id=body.conversation_id,
-            time_zone=body.timezone,
-        ),
-        invocation.seconds_left,
-    )
+    with metered(provider) as model:
+        reply = chat(model).answer(
+            ChatRequest(
+                principal=invocation.principal,
+                idempotency_key=invocation.idempotency_key,
+                message=body.message,
+                conversation_id=body.conversation_id,
+                time_zone=body.timezone,
+            ),
+            invocation.seconds_left,
+        )
+        model.is_finished = not reply.replayed
     response.headers[IDEMPOTENCY_KEY_HEADER] = invocation.idempotency_key
     if reply.replayed:
         response.headers["Idempotent-Replayed"] = "true"

@@ -3,10 +3,12 @@
 All of it is one xdist group and one account, so the tests of a module run in their order.
 """
 
+import importlib.util
 import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -24,6 +26,7 @@ from local.cloud.server import REGION, Cloud, cloud
 from local.model.server import offline_model
 from local.toolchain import ROOT
 from tests.support.built import built_once
+from tests.support.lambda_events import http_event
 from tests.support.postgres import postgres_database
 
 STACK = "taskchat-dev"
@@ -38,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("deployed"))
             if elsewhere:
                 item.add_marker(pytest.mark.skip("the functions are built for Linux on x86_64"))
+    # Whatever is deployed is deleted by the tests of its end.
+    items.sort(key=lambda item: item.path.name == "test_destroy.py")
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,9 @@ class Account:
     build: Path
     parameters: dict[str, str]
     tokens: dict[str, str] = field(default_factory=dict)
+    functions: tuple[str, ...] = ("ChatFunction", "ConversationsFunction", "McpFunction")
+    first: Run = field(default=Run(1, ""))
+    """The first release."""
 
     def client(self, service: str) -> Any:
         return boto3.client(  # type: ignore[call-overload]
@@ -124,6 +132,61 @@ class Account:
         name = self.resources()[function]
         live: dict[str, Any] = self.client("lambda").get_function_configuration(FunctionName=name, Qualifier="live")
         return live
+
+    def versions(self) -> dict[str, str]:
+        """Return the version of each function that serves."""
+        return {name: self.live(name)["Version"] for name in self.functions}
+
+    def published(self, function: str) -> set[str]:
+        """Return the versions of a function that exist."""
+        name = self.resources()[function]
+        versions = self.client("lambda").list_versions_by_function(FunctionName=name)["Versions"]
+        return {version["Version"] for version in versions} - {"$LATEST"}
+
+    def invoke_version(self, function: str, version: str) -> Any:
+        """Invoke a version of a function, past the gateway, with a request for the conversations."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.resources()[function],
+            Qualifier=version,
+            Payload=json.dumps(http_event("GET", "/conversations")),
+        )
+        return json.loads(answer["Payload"].read())
+
+    def invoke_migrate(self, event: Mapping[str, Any]) -> Any:
+        answer = self.client("lambda").invoke(FunctionName=f"{STACK}-migrate", Payload=json.dumps(event))
+        return json.loads(answer["Payload"].read())
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text in a file of the build, in both stacks where both have it, as a change of its source would."""
+        files = list(self.build.glob(f"*/{path}"))
+        assert files, path
+        for file in files:
+            text = file.read_text()
+            if file.suffix == ".py":
+                assert old in text, path
+                # Bytecode of the build is used without a look at the source.
+                Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+            file.write_text(text.replace(old, new))
+
+    def put_secret(self, name: str, value: str) -> None:
+        secrets = self.client("secretsmanager")
+        try:
+            secrets.put_secret_value(SecretId=name, SecretString=value)
+        except secrets.exceptions.ResourceNotFoundException:
+            secrets.create_secret(Name=name, SecretString=value)
+
+    def kill_functions(self) -> None:
+        """End the processes of all functions, as Lambda ends idle instances: the next ones know no secret."""
+        children = Path(f"/proc/{self.cloud.process_id}/task").glob("*/children")
+        for process_id in {int(text) for file in children for text in file.read_text().split()}:
+            os.kill(process_id, signal.SIGKILL)
+
+    def state(self) -> object:
+        """Return all that a release may change."""
+        stacks = self.client("cloudformation").describe_stacks()["Stacks"]
+        record = self.client("ssm").get_parameter(Name="/taskchat/dev/releases")["Parameter"]
+        changed = {stack["StackName"]: str(stack.get("LastUpdatedTime")) for stack in stacks}
+        return changed, self.versions(), {name: self.published(name) for name in self.functions}, record["Version"]
 
     def token(self, person: str) -> str:
         if person not in self.tokens:
@@ -193,7 +256,7 @@ def account(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="session")
 def released(account: Account) -> Account:
     """Return the account after its first release, with two people."""
-    account.deploy()
+    account.first = account.deploy()
     for person in PEOPLE:
         assert account.run("user", "--email", person).status == 0
     return account

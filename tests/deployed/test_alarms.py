@@ -1,16 +1,20 @@
 """Each alarm watches a metric that really is written, shown by causing the failures that it is for."""
 
 import json
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.deployed.conftest import PEOPLE, STACK, Account
+from local.toolchain import ROOT
+from taskchat.errors import TaskchatError
+from tests.deployed.conftest import PEOPLE, STACK, Account, Response
 
 ANN, _ = PEOPLE
+NOT_ALARMED: set[str] = {"usage-limit-reached"}
+"""Counted, and no reason to wake anybody: a person's own limit."""
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
 API_GATEWAY = {"4xx", "5xx", "Count", "IntegrationLatency", "Latency", "DataProcessed"}
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""
@@ -79,16 +83,91 @@ def changed_secret(account: Account, name: str, value: str | None) -> Iterator[N
 
 
 @pytest.fixture(scope="module")
-def failed(released: Account, closed_port: int) -> Account:
-    """Return the account after a failure of each kind."""
-    url = f"postgresql://nobody@127.0.0.1:{closed_port}/none"
+def failures(released: Account) -> Mapping[str, Response]:
+    """Return answers while the database is gone, and while its secret is."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed_port = server.getsockname()[1]
     name = released.parameters.get("DatabaseUrlSecret", "taskchat/dev/database-url")
-    with changed_secret(released, name, url):
-        released.answers = [
-            released.call("GET", "/conversations", ANN),
-            released.call("POST", "/chat", ANN, {"message": "hello"}),
-        ]
+    with changed_secret(released, name, f"postgresql://nobody@127.0.0.1:{closed_port}/none"):
+        read = released.call("GET", "/conversations", ANN)
+        turn = released.call("POST", "/chat", ANN, {"message": "hello"})
     with changed_secret(released, name, None):
-        released.answers.append(released.call("GET", "/conversations", ANN))
-    assert released.call("GET", "/conversations", ANN).status == 200
-    return released
+        secret = released.call("GET", "/conversations", ANN)
+    assert released.call("POST", "/chat", ANN, {"message": "hello"}).status == 200
+    return {"read": read, "turn": turn, "secret": secret}
+
+
+def test_without_its_database_the_api_answers_503(failures: Mapping[str, Response]) -> None:
+    assert (failures["read"].status, failures["read"].body["code"]) == (503, "database-unavailable")
+    assert (failures["turn"].status, failures["turn"].body["code"]) == (503, "database-unavailable")
+    assert int(failures["turn"].headers["retry-after"]) >= 1
+
+
+def test_without_its_secret_the_api_answers_503(failures: Mapping[str, Response]) -> None:
+    assert (failures["secret"].status, failures["secret"].body["code"]) == (503, "secret-unavailable")
+
+
+@pytest.mark.usefixtures("failures")
+@pytest.mark.parametrize("alarm", ["DatabaseUnavailableAlarm", "SecretUnavailableAlarm"])
+def test_an_outage_is_written_where_its_alarm_looks(released: Account, alarm: str) -> None:
+    assert watched(released)[alarm] & written(released)
+
+
+@pytest.mark.usefixtures("failures")
+def test_every_alarm_on_our_metrics_matches_the_log(released: Account) -> None:
+    codes = {error.code for error in TaskchatError.__subclasses__()}
+    names = {(namespace, metric, frozenset(dict(values))) for namespace, metric, values in written(released)}
+    services = {dict(values)["service"] for _, _, values in written(released)}
+
+    ours = {metric for metrics in watched(released).values() for metric in metrics if metric[0] == "Taskchat"}
+    assert {metric for _, metric, _ in ours} == {"Problems", "InputTokens", "OutputTokens"}
+    for namespace, metric, values in ours:
+        dimensions = dict(values)
+        assert (namespace, metric, frozenset(dimensions)) in names
+        assert dimensions["service"] in services | {f"{STACK}-{name}" for name in ("chat", "conversations", "mcp")}
+        assert dimensions.get("code", "internal") in codes
+
+
+def test_every_alarm_on_aws_metrics_names_one_that_exists(released: Account) -> None:
+    exist = {
+        (metric["Namespace"], metric["MetricName"], frozenset((d["Name"], d["Value"]) for d in metric["Dimensions"]))
+        for metric in released.client("cloudwatch").list_metrics(Namespace="AWS/Lambda")["Metrics"]
+    }
+    functions = {*released.resources().values(), f"{STACK}-migrate"}
+
+    for metrics in watched(released).values():
+        for namespace, metric, values in metrics:
+            dimensions = dict(values)
+            if namespace == "AWS/Lambda" and metric in LAMBDA_DOCUMENTED:
+                assert dimensions.keys() <= {"FunctionName"}
+                assert dimensions.get("FunctionName") in functions | {None}
+            elif namespace == "AWS/Lambda":
+                assert (namespace, metric, values) in exist
+            elif namespace == "AWS/ApiGateway":
+                assert metric in API_GATEWAY
+                assert dimensions["ApiId"] == released.resources()["Api"]
+            else:
+                assert namespace == "Taskchat"
+
+
+def test_every_failure_that_is_counted_has_an_alarm(released: Account) -> None:
+    counted = {error.code for error in TaskchatError.__subclasses__() if error.status >= 500 or error.status == 429}
+    alarmed = {
+        dict(values)["code"]
+        for metrics in watched(released).values()
+        for _, metric, values in metrics
+        if metric == "Problems"
+    }
+
+    assert counted - NOT_ALARMED == alarmed
+
+
+def test_every_alarm_tells_the_topic_and_has_a_paragraph(released: Account) -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    topic = released.output("AlarmTopicArn")
+    alarms = released.client("cloudwatch").describe_alarms()["MetricAlarms"]
+
+    assert len(alarms) >= 14
+    assert all(alarm["AlarmActions"] == [topic] for alarm in alarms)
+    for name in watched(released):
+        assert f"**`{name}`**" in operations, name

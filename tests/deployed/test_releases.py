@@ -48,7 +48,9 @@ def before(released: Account) -> Iterator[dict[str, str]]:
 
 def test_a_release_of_a_layer_alone_goes_live(released: Account) -> None:
     before = released.versions()
-    released.edit("TaskchatLayer/python/taskchat/conversations/listing.py", "There is no conversation", "No conversation")
+    released.edit(
+        "TaskchatLayer/python/taskchat/conversations/listing.py", "There is no conversation", "No conversation"
+    )
     released.deploy()
 
     assert not set(released.versions().items()) & set(before.items())
