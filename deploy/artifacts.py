@@ -7,16 +7,17 @@ therefore uploaded once, however often and to however many stages of the account
 import hashlib
 import re
 import zipfile
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 from botocore.exceptions import ClientError
 
 from deploy.aws import account, client, code_of, explained
 from deploy.console import note
 from deploy.stage import Stage
+from deploy.stamp import content_digest, files
 
 KEPT_DAYS = 90
 """Lambda keeps copies of its own, so the bucket needs an archive only while it is deployed."""
@@ -57,8 +58,7 @@ def upload(stage: Stage, template: Path) -> str:
 
 def _upload(stage: Stage, bucket: str, folder: Path) -> str:
     """Upload a folder as an archive, unless it is there; return its address."""
-    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    key = f"code/{_digest(files)}.zip"
+    key = f"code/{content_digest(folder)}.zip"
     s3, owner = client("s3", stage.region), account(stage.region)
     try:
         s3.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
@@ -66,7 +66,7 @@ def _upload(stage: Stage, bucket: str, folder: Path) -> str:
         if code_of(error) not in {"404", "NoSuchKey"}:
             raise
         with TemporaryFile() as archive:
-            _pack(files, archive)
+            _pack(folder, archive)
             size = archive.tell()
             archive.seek(0)
             s3.upload_fileobj(archive, bucket, key, ExtraArgs={"ExpectedBucketOwner": owner})
@@ -74,22 +74,14 @@ def _upload(stage: Stage, bucket: str, folder: Path) -> str:
     return f"s3://{bucket}/{key}"
 
 
-def _digest(files: Mapping[str, Path]) -> str:
-    digest = hashlib.sha256()
-    for name, path in files.items():
-        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _pack(files: Mapping[str, Path], archive: object) -> None:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:  # type: ignore[call-overload]
-        for name, path in files.items():
+def _pack(folder: Path, archive: IO[bytes]) -> None:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, path in files(folder):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             # Readable for Lambda's own user; compiled modules need no execute bit.
             entry.external_attr = 0o644 << 16
-            packed.writestr(entry, path.read_bytes())
+            packed.writestr(entry, Path(path).read_bytes())
 
 
 def _make_bucket(stage: Stage, bucket: str) -> None:

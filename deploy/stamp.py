@@ -8,7 +8,9 @@ The stamp is text in the template and not a parameter: `sam deploy` keeps the pr
 not given, whatever its default says.
 """
 
+import functools
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,28 +23,37 @@ _DIGEST_CHARACTERS = 16
 
 
 def release_of(builds: Sequence[Path], settings: bytes) -> str:
-    """Return the name of a release: a digest of its build folders and of `settings`, what it is deployed with.
-
-    The same sources and settings have the same name, so a second deployment of them changes nothing. Bytecode is
-    left out, because compiling the same source twice may give different bytes.
-    """
+    """Return the name of a release: a digest of its build folders and of `settings`, what it is deployed with."""
     digest = hashlib.sha256()
     for build in builds:
-        for path in sorted(build.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                content = path.read_bytes()
-                if path == build / TEMPLATE:
-                    content = stamped(content.decode(), UNRELEASED).encode()
-                _add(digest, str(path.relative_to(build)).encode(), content)
-    _add(digest, settings)
+        digest.update(stamped((build / TEMPLATE).read_text(encoding="utf-8"), UNRELEASED).encode())
+        for part in sorted(entry for entry in build.iterdir() if entry.is_dir()):
+            digest.update(f"\0{part.name}\0{content_digest(part)}".encode())
+    digest.update(settings)
     return digest.hexdigest()[:_DIGEST_CHARACTERS]
+
+
+@functools.cache
+def content_digest(folder: Path) -> str:
+    """Return a digest of the names in a folder, and of the files except bytecode.
+
+    Compiling the same source twice may give different bytes, and would make another release of the same sources.
+    """
+    digest = hashlib.sha256()
+    for name, path in files(folder):
+        digest.update(f"{name}\0".encode())
+        if not name.endswith(".pyc"):
+            digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def files(folder: Path) -> list[tuple[str, str]]:
+    """Return name and path of each file below a folder, in the order of the names."""
+    root = str(folder)
+    found = [os.path.join(place, name) for place, _, names in os.walk(root) for name in names]  # noqa: PTH118 - thousands
+    return sorted((path[len(root) + 1 :], path) for path in found)
 
 
 def stamped(template: str, release: str) -> str:
     """Return the text of a template with `release` in place of whatever release it names."""
     return _STAMP.sub(rf"\g<1>{release}", template)
-
-
-def _add(digest: "hashlib._Hash", *parts: bytes) -> None:
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)

@@ -6,15 +6,22 @@ Runs in the emulator's own environment. It reaches into ministack, whose version
 - `Body` of an HTTP API makes its authorizer, routes and CORS rules.
 - An alarm may have `Metrics` (metric math). It is stored and never evaluated.
 - Types that have no effect on a request are stored: saved queries, CodeDeploy, branding of the sign-in page.
+- An archive is unpacked once and not for every process of a function, which takes most of ministack's time.
 """
 
 import copy
+import hashlib
 import json
+import tempfile
 import uuid
+import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
+from ministack.core import lambda_runtime
 from ministack.services import apigateway
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 from samtranslator.translator import transform as sam
@@ -26,12 +33,14 @@ STORED_TYPES = (
     "AWS::Cognito::ManagedLoginBranding",
 )
 VERBS = ("get", "post", "put", "patch", "delete")
+UNPACKED = Path(tempfile.gettempdir()) / "unpacked"
 _parameters: ContextVar[Mapping[str, Any]] = ContextVar("_parameters")
 
 
 def install() -> None:
     """Put the extensions into ministack's modules, before it serves."""
     _give_parameters_to_the_transform()
+    lambda_runtime.zipfile = _ArchivesUnpackedOnce
     api = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
     provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"] = {
         **api,
@@ -153,3 +162,38 @@ def _made(response: tuple[int, Any, bytes]) -> dict[str, Any]:
         raise ValueError(f"the API's Body cannot be made: {content!r}")
     made: dict[str, Any] = json.loads(content)
     return made
+
+
+class _ArchivesUnpackedOnce:
+    """Stands for the module `zipfile` where ministack unpacks a function's code and layers."""
+
+    BadZipFile = zipfile.BadZipFile
+    LargeZipFile = LargeFileError = zipfile.LargeZipFile
+
+    class ZipFile:
+        """Links the contents of an archive into a folder."""
+
+        def __init__(self, path: str) -> None:
+            content = Path(path).read_bytes()
+            self._home = UNPACKED / hashlib.sha256(content).hexdigest()
+            if not self._home.exists():
+                making = Path(tempfile.mkdtemp())
+                zipfile.ZipFile(path).extractall(making)
+                with suppress(OSError):  # Another process of the same function was first.
+                    UNPACKED.mkdir(exist_ok=True)
+                    making.rename(self._home)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def namelist(self) -> list[str]:
+            """Return no names, because the caller checks each for a way out of the folder."""
+            return []
+
+        def extractall(self, folder: str) -> None:
+            """Link what is at the top."""
+            for entry in self._home.iterdir():
+                (Path(folder) / entry.name).symlink_to(entry)

@@ -7,7 +7,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
-from deploy.stamp import UNRELEASED, release_of, stamped
+from deploy.stamp import UNRELEASED, content_digest, release_of, stamped
 from local.toolchain import ROOT
 
 TEMPLATE = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -64,6 +64,7 @@ def test_the_same_release_publishes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_changed_build_is_another_release(build: Path, change: Callable[[Path], object]) -> None:
     before = release_of([build], b"")
     change(build)
+    content_digest.cache_clear()
     assert release_of([build], b"") != before
 
 
@@ -72,8 +73,11 @@ def test_changed_settings_are_another_release(build: Path) -> None:
 
 
 def test_bytecode_and_stamp_do_not_change_a_release(build: Path) -> None:
+    bytecode = build / "Layer" / "module.cpython-313.pyc"
+    bytecode.write_bytes(b"code")
     before = release_of([build], b"")
-    (build / "Layer" / "module.cpython-313.pyc").write_bytes(b"code")
+    content_digest.cache_clear()
+    bytecode.write_bytes(b"the same code, in other bytes")
     (build / "template.yaml").write_text(stamped(TEMPLATE, before))
     assert release_of([build], b"") == before
 

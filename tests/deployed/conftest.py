@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -157,16 +158,14 @@ class Account:
         return json.loads(answer["Payload"].read())
 
     def edit(self, path: str, old: str, new: str) -> None:
-        """Replace text in a file of the build, in both stacks where both have it, as a change of its source would."""
-        files = list(self.build.glob(f"*/{path}"))
-        assert files, path
-        for file in files:
-            text = file.read_text()
+        """Replace text in the build, in each file of both stacks that has it, as a change of the source would."""
+        changed = [file for file in self.build.glob(f"*/{path}") if old in file.read_text()]
+        assert changed, f"no {old!r} in {path}"
+        for file in changed:
+            file.write_text(file.read_text().replace(old, new))
             if file.suffix == ".py":
-                assert old in text, path
-                # Bytecode of the build is used without a look at the source.
+                # The bytecode of the build is used without a look at the source.
                 Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-            file.write_text(text.replace(old, new))
 
     def put_secret(self, name: str, value: str) -> None:
         secrets = self.client("secretsmanager")
@@ -178,8 +177,11 @@ class Account:
     def kill_functions(self) -> None:
         """End the processes of all functions, as Lambda ends idle instances: the next ones know no secret."""
         children = Path(f"/proc/{self.cloud.process_id}/task").glob("*/children")
-        for process_id in {int(text) for file in children for text in file.read_text().split()}:
+        killed = {int(text) for file in children for text in file.read_text().split()}
+        for process_id in killed:
             os.kill(process_id, signal.SIGKILL)
+        while any(_is_running(process_id) for process_id in killed):
+            time.sleep(0.01)
 
     def state(self) -> object:
         """Return all that a release may change."""
@@ -223,6 +225,14 @@ class Account:
             for stream in streams
             for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
         ]
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        status = Path(f"/proc/{process_id}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ def test_a_turn_is_answered_and_replayed(released: Account) -> None:
     again = released.call("POST", "/chat", ANN, {"message": "Add a task to buy milk"}, Idempotency_Key="walk")
 
     assert first.status == 200, first.body
+    assert first.body["tool_calls"], first.body
     assert first.body["tool_calls"][0]["tool"] == "create_task"
     assert (again.status, again.body) == (200, first.body)
     assert again.headers["idempotent-replayed"] == "true"
