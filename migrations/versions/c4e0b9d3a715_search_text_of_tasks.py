@@ -10,7 +10,6 @@ revision: str = "c4e0b9d3a715"
 down_revision: str | None = "a81c5d7e2f46"
 branch_labels: None = None
 depends_on: None = None
-FORGETS: tuple[str, ...] = ()
 
 FORGETS: tuple[str, ...] = ()
 

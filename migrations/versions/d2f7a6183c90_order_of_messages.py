@@ -9,7 +9,6 @@ revision: str = "d2f7a6183c90"
 down_revision: str | None = "c4e0b9d3a715"
 branch_labels: None = None
 depends_on: None = None
-FORGETS: tuple[str, ...] = ()
 
 FORGETS: tuple[str, ...] = ()
 

@@ -12,7 +12,6 @@ revision: str = "f5b81e94d0a2"
 down_revision: str | None = "c27f3b9d8e15"
 branch_labels: None = None
 depends_on: None = None
-FORGETS = ("the turns of deleted conversations, and with them their idempotency keys",)
 
 FORGETS = (
     "the turns of deleted conversations, and with them their idempotency keys",

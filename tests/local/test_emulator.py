@@ -13,6 +13,7 @@ import pytest
 
 from local import emulator
 from local.emulator import HOST, BuiltFunction, EmulatorError, built_function, start
+from local.loopback import free_port
 from tests.local.conftest import ODD_NAME
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -73,8 +74,8 @@ def test_starts_at_the_same_time_never_share_a_port(function: BuiltFunction) -> 
 def test_a_port_that_is_taken_meanwhile_is_replaced(
     function: BuiltFunction, taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free_port, ports = emulator._free_port, iter([taken_port])
-    monkeypatch.setattr(emulator, "_free_port", lambda: next(ports, None) or free_port())
+    ports = iter([taken_port])
+    monkeypatch.setattr(emulator, "free_port", lambda: next(ports, None) or free_port())
 
     with start(function, {}, PYTHON_VERSION) as running:
         assert running.invoke(None)["event"] is None
