@@ -12,8 +12,6 @@ revision: str = "c27f3b9d8e15"
 down_revision: str | None = "d2f7a6183c90"
 branch_labels: None = None
 depends_on: None = None
-FORGETS = ("the context that providers want back with later steps, and the counts of cached and reasoning tokens",)
-
 FORGETS = ("the cached and reasoning tokens of all turns",)
 
 
