@@ -33,7 +33,6 @@ from local.network import prepare_network, proxy_for
 from local.runtime.instance import FunctionError, Instance
 
 LOG_FILE = STATE / "functions.log"
-MIGRATE_HANDLER = "functions.migrate.app.handler"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -79,7 +78,7 @@ def _start(stack: ExitStack) -> None:
         prepare_network(os.environ, provider_url(os.environ))
         os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "taskchat")
         gateway.warm_up()
-        _migrate(api)
+        _migrate()
         gateway.start()
     except FunctionError as error:
         reason = f"{error.kind}: {_first_line(error)}"
@@ -109,8 +108,8 @@ def _choose_model(stack: ExitStack) -> str:
     return "offline, for simple commands; set OPENAI_API_KEY or OPENAI_BASE_URL for a real one"
 
 
-def _migrate(api: Api) -> None:
-    (function,) = (function for function in api.functions.values() if function.handler == MIGRATE_HANDLER)
+def _migrate() -> None:
+    (function,) = read_template(ROOT / "functions" / "migrate" / "template.yaml").functions.values()
     instance = Instance(function, LOG_FILE)
     try:
         instance.invoke({"action": "upgrade"})
