@@ -9,10 +9,11 @@ from sqlalchemy import URL
 from bench import servers
 from bench.checkouts import Checkout
 from bench.figures import number, percentile
-from bench.pooler import POOL_SIZE, pooler, program
 from bench.report import Section
 from bench.worker import Worker, worker
+from tests.support.pgbouncer import pooler, program
 
+POOL_SIZE = 4
 IN_FLIGHT = (1, 8, 32, 128)
 THINK_SECONDS = 0.5
 SECONDS_PER_RUN = 1.0
@@ -43,7 +44,8 @@ def measure(runs: int, checkouts: Sequence[Checkout]) -> Section:
         crowds: list[tuple[str, URL, Worker]] = []
         for checkout in checkouts:
             database = stack.enter_context(servers.migrated(server, checkout))
-            environment = servers.environment(stack.enter_context(pooler(database)), model_url)
+            running = stack.enter_context(pooler(database, pool_size=POOL_SIZE))
+            environment = servers.environment(running.url(database), model_url)
             instances = stack.enter_context(worker("bench.instances", environment, root=checkout.root))
             crowds.append((checkout.name, database, instances))
         for in_flight in IN_FLIGHT:

@@ -30,6 +30,7 @@ auth_type = scram-sha-256
 auth_file = {folder}/users
 pool_mode = transaction
 default_pool_size = {pool_size}
+max_client_conn = 1000
 # A server that restarts is tried again at once. The default of 15 s would outlast the tests.
 server_login_retry = 0.1
 server_tls_sslmode = require
@@ -84,9 +85,13 @@ class Pooler:
         thread.start()
         return thread
 
-    def to(self, database: URL) -> str:
+    def url(self, database: URL) -> URL:
         """Return the URL of a database through this pooler."""
-        return database.set(port=self.port).render_as_string(hide_password=False)
+        return database.set(port=self.port)
+
+    def to(self, database: URL) -> str:
+        """Return the URL of a database through this pooler as text, password included."""
+        return self.url(database).render_as_string(hide_password=False)
 
 
 @contextmanager
