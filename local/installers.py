@@ -104,6 +104,12 @@ def unusable_certificates(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def without_credentials(url: str) -> str:
+    """Return a URL, or an address without a scheme, without the user and password that may stand before its host."""
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
 def _fault_of_file(path: str) -> str | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx2
 
 from local.environment import StartError, is_set
-from local.installers import unusable_certificates
+from local.installers import unusable_certificates, without_credentials
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
@@ -68,7 +68,7 @@ def _sort_out_proxies(environment: MutableMapping[str, str], provider: SplitResu
             continue
         if name == used:
             raise StartError(
-                f"{name} is {_without_credentials(proxy)}, {fault}; unset it, name an HTTP proxy, "
+                f"{name} is {without_credentials(proxy)}, {fault}; unset it, name an HTTP proxy, "
                 f"or add {provider.hostname} to NO_PROXY."
             )
         # The model's client refuses to start with a proxy that it does not understand, used or not.
@@ -115,8 +115,3 @@ def _fault_of_proxy(proxy: str, *, connect: bool) -> str | None:
         except OSError as error:
             return f"where no proxy answers ({error.strerror or error})"
     return None
-
-
-def _without_credentials(url: str) -> str:
-    scheme, separator, rest = url.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.installers import pip_environment, unusable_certificates, uv_environment
+from local.installers import pip_environment, unusable_certificates, uv_environment, without_credentials
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".local"
@@ -286,13 +286,13 @@ def _inherited() -> Mapping[str, str]:
 
 
 def _network_hint() -> str:
-    """Return which proxies are set, without their credentials: a stale one is a usual reason for a failed download."""
+    """Return a sentence about the proxies that are set, because a stale one is a usual reason for a failed download."""
     proxies = {
-        f"{name}={value.rpartition('@')[2]}"
+        f"{name}={without_credentials(value)}"
         for name, value in os.environ.items()
         if name.upper() in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY") and value
     }
-    return f" (through {', '.join(sorted(proxies))})" if proxies else ""
+    return f"; downloads go through {', '.join(sorted(proxies))}: unset it if no proxy answers there" if proxies else ""
 
 
 @functools.cache
@@ -328,7 +328,7 @@ def _download_uv(locked: dict[str, Any], target: Path) -> None:
         with urllib.request.urlopen(wheel["url"], timeout=120) as answer:  # noqa: S310
             content = answer.read()
     except (OSError, StopIteration) as error:
-        raise ToolchainError(f"uv cannot be downloaded{_network_hint()}; install pip, or repair the network") from error
+        raise ToolchainError(f"uv cannot be downloaded; install pip, or repair the network{_network_hint()}") from error
     if hashlib.sha256(content).hexdigest() != wheel["hash"].removeprefix("sha256:"):
         raise ToolchainError("the download of uv is damaged; try again")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
