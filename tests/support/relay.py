@@ -48,6 +48,10 @@ class Relay:
         """Hold all bytes back from now on; connections stay open."""
         self._flows.clear()
 
+    def flow(self) -> None:
+        """Pass the bytes on that were held back, and those that follow."""
+        self._flows.set()
+
     def close_for(self, seconds: float) -> None:
         """Cut and refuse connections now, and accept them again after so many seconds."""
         self.close()

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,27 @@ def test_pauses_grow_and_differ() -> None:
     assert pauses[2:] != others[2:]
 
 
-def test_a_silent_server_is_given_up_in_time(behind_wire: Database, wire: Relay) -> None:
+def test_a_silent_server_is_given_up_in_time(
+    behind_wire: Database, wire: Relay, caplog: pytest.LogCaptureFixture
+) -> None:
     assert behind_wire.transaction(answer) == 42
     wire.stall()
 
-    with takes_at_most(1.5), pytest.raises(DatabaseUnavailableError):
-        behind_wire.transaction(answer, seconds_left=lambda: 0.7)
+    with takes_at_most(2.5), pytest.raises(DatabaseUnavailableError):
+        behind_wire.transaction(answer, seconds_left=lambda: 1.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "database failure in try 1: the server did not answer before the deadline"
+    ]
+
+
+def test_a_slow_connection_is_not_a_slow_statement(connect_to: Connect, postgres_url: str, wire: Relay) -> None:
+    url = make_url(postgres_url).set(port=wire.port).render_as_string(hide_password=False)
+    database = connect_to(url, deadline_seconds=0.1)
+    wire.stall()
+    threading.Timer(1.0, wire.flow).start()
+
+    database.connect(within_seconds=5)
+    assert database.transaction(answer) == 42
 
 
 def test_a_server_silent_from_the_start_is_given_up_in_time(connect_to: Connect) -> None:
@@ -195,6 +211,27 @@ def test_a_busy_file_of_sqlite_is_given_up_in_time(tmp_path: Path, connect_to: C
             database.transaction(answer, seconds_left=lambda: 0.5)
         other.execute("COMMIT")
         assert database.transaction(answer) == 42
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("seconds_left", "fewest", "most"), [(60.0, 5_000, 5_000), (2.0, 1_000, 2_000)])
+def test_sqlite_waits_for_locks_within_the_time_left(
+    database: Database, seconds_left: float, fewest: int, most: int
+) -> None:
+    timeout = database.transaction(
+        lambda connection: connection.execute(text("PRAGMA busy_timeout")).scalar_one(),
+        seconds_left=lambda: seconds_left,
+    )
+    assert fewest <= timeout <= most
+
+
+def test_threads_wait_for_the_one_connection(postgres: Database) -> None:
+    def ask_from_another_thread(connection: Connection) -> int:
+        with ThreadPoolExecutor(max_workers=1) as thread, takes_at_most(3), pytest.raises(DatabaseUnavailableError):
+            thread.submit(postgres.transaction, answer, seconds_left=lambda: 0.3).result()
+        return pid_of(connection)
+
+    assert postgres.transaction(ask_from_another_thread) == postgres.transaction(pid_of)
 
 
 def test_a_rotated_secret_is_taken_up_after_a_refusal(postgres_url: str) -> None:

@@ -12,7 +12,9 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from taskchat.database import Database
+from taskchat.database import database as process_database
 from taskchat.errors import DatabaseUnavailableError, DatabaseUnusableError
+from taskchat.settings import settings
 from tests.taskchat.database.conftest import Administer, Connect, answer, pid_of, sign_up, users
 
 
@@ -85,6 +87,19 @@ def test_an_empty_savepoint_can_be_rolled_back(database: Database) -> None:
 
 def test_one_connection_is_kept_between_transactions(postgres: Database) -> None:
     assert len({postgres.transaction(pid_of) for _ in range(3)}) == 1
+
+
+def test_a_process_has_one_database(monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    kept = (process_database, settings)
+    for cached in kept:
+        cached.cache_clear()
+
+    assert process_database() is process_database()
+    assert process_database().transaction(answer) == 42
+    process_database().dispose()
+    for cached in kept:
+        cached.cache_clear()
 
 
 def test_a_connection_is_kept_after_a_faulty_statement(postgres: Database) -> None:

@@ -9,6 +9,9 @@ from sqlalchemy.exc import ArgumentError
 from taskchat.database import postgres, sqlite
 from taskchat.settings import SettingsError
 
+POOL_TIMEOUT_SECONDS = 0.5
+"""Wait for the connection while another thread uses it. `Database.transaction` repeats this within its own limit."""
+
 
 def driver_url(url: str) -> URL:
     """Return SQLAlchemy's URL for one that Neon hands out: `postgres://` and `postgresql://` mean psycopg2 here.
@@ -46,7 +49,7 @@ def create(url: URL, *, statement_seconds: float) -> Engine:
         "hide_parameters": True,
         "pool_size": 1,
         "max_overflow": 0,
-        "pool_timeout": statement_seconds,
+        "pool_timeout": POOL_TIMEOUT_SECONDS,
     }
     if url.get_backend_name() == "sqlite":
         return sqlite.create(url, **shared)

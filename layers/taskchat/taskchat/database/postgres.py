@@ -117,7 +117,7 @@ class _Connection(extensions.connection):
 
 def _wait(connection: Any) -> None:
     """Wait for the server. Psycopg2 calls this for every connection of the process, while a statement runs."""
-    seconds = _longest_wait_seconds(is_new=connection.status == extensions.STATUS_SETUP)
+    seconds = longest_wait_seconds(is_new=connection.status == extensions.STATUS_SETUP)
     end = None if seconds is None else time.monotonic() + seconds
     while (state := connection.poll()) != extensions.POLL_OK:
         readable = [connection] if state == extensions.POLL_READ else []
@@ -127,7 +127,8 @@ def _wait(connection: Any) -> None:
             raise psycopg2.OperationalError("the server did not answer before the deadline")
 
 
-def _longest_wait_seconds(*, is_new: bool) -> float | None:
+def longest_wait_seconds(*, is_new: bool) -> float | None:
+    """Return the limit of a wait for a new connection, or for an answer, by the current deadline. None is no limit."""
     deadline = deadlines.current()
     if deadline is None:
         return CONNECT_TIMEOUT_SECONDS if is_new else None
