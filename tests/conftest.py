@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -17,6 +18,10 @@ from tests.support.developer_shell import forget_settings
 from tests.support.postgres import postgres_database, postgres_server
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).parents[1] / ".local" / "hypothesis"))
+# A machine with other work has no deadline that an example could keep. What was found is kept as an ordinary test.
+hypothesis.settings.register_profile("taskchat", deadline=None, database=None)
+hypothesis.settings.load_profile("taskchat")
 SQLITE_FILE = "task%chat.sqlite3"
 """The `%` shows whether code keeps it in a URL of SQLite."""
 

@@ -1,4 +1,4 @@
-"""Whatever the model does: the person's message is kept, no tool runs twice, and the same request goes on."""
+"""Faults of the model: the message is kept, no tool runs twice, and the same request continues the turn."""
 
 import io
 import json
@@ -162,9 +162,7 @@ def test_a_model_that_takes_too_long_interrupts_the_turn(
     assert_goes_on(post_chat, scripted_model, says("Added."))
 
 
-def test_a_turn_stops_between_steps_when_the_invocation_s_time_is_up(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_a_turn_without_time_stops_between_steps(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(MILK)
     answer = tell(post_chat, remaining_ms=lambda: 4_000 if scripted_model.requests else 29_000)
     assert (answer.status, answer.body["code"], answer.headers["retry-after"]) == (503, "turn-interrupted", "1")
@@ -172,7 +170,7 @@ def test_a_turn_stops_between_steps_when_the_invocation_s_time_is_up(
     assert_goes_on(post_chat, scripted_model, says("Added."))
 
 
-def test_a_provider_that_refuses_connections_is_a_model_that_failed(
+def test_a_provider_that_refuses_connections_has_failed(
     post_chat: Post, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{closed_port}/v1")
@@ -218,7 +216,7 @@ def test_an_answer_that_was_cut_off_says_so(post_chat: Post, scripted_model: Scr
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_tool_call_that_is_wrong_is_answered_to_the_model_and_audited(
+def test_a_wrong_tool_call_is_answered_and_audited(
     post_chat: Post, scripted_model: ScriptedModel, tool: str, arguments: Any, code: str
 ) -> None:
     scripted_model.script(calls((tool, arguments)), says("Sorry."))
@@ -237,7 +235,7 @@ def test_a_tool_call_that_is_wrong_is_answered_to_the_model_and_audited(
 @pytest.mark.parametrize(
     "ids", [("a\x00", "a\ufffd", "a\ud800"), ("", " ", "x" * 5_000), ("a", "a", "b/c")], ids=["odd", "none", "same"]
 )
-def test_call_ids_are_made_anew_where_a_provider_would_not_take_them_back(
+def test_ids_that_cannot_be_sent_back_are_replaced(
     post_chat: Post, scripted_model: ScriptedModel, ids: tuple[str, ...]
 ) -> None:
     scripted_model.script(calls(*[("list_tasks", {})] * 3, ids=ids), says("None yet."))
@@ -248,9 +246,7 @@ def test_call_ids_are_made_anew_where_a_provider_would_not_take_them_back(
     assert [message["tool_call_id"] for message in scripted_model.requests[-1].messages[-3:]] == kept
 
 
-def test_an_endless_answer_is_cut_to_what_a_page_of_messages_can_hold(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_an_endless_answer_is_cut_to_what_a_page_holds(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("x" * 300_000))
     response = tell(post_chat).body["response"]
     assert len(response) < 17_000
@@ -294,9 +290,7 @@ def test_what_only_describes_an_answer_does_not_spoil_it(
     assert read(select(col(Task.title))) == ["Milk"]
 
 
-def test_several_calls_of_one_reply_run_in_order_and_one_that_fails_spoils_no_other(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_calls_of_one_reply_run_in_order_one_failing_or_not(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(
         calls(("create_task", {"title": "A"}), ("nonsense", {}), ("create_task", {"title": "B"}), ids=["x", "x", ""]),
         says("Done."),
@@ -307,18 +301,14 @@ def test_several_calls_of_one_reply_run_in_order_and_one_that_fails_spoils_no_ot
     assert read(select(col(Task.title)).order_by(col(Task.id))) == ["A", "B"]
 
 
-def test_a_model_that_never_stops_is_asked_eight_times_and_then_without_tools(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_a_model_that_never_stops_is_asked_nine_times(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(*[calls(("list_tasks", {}))] * 8, says("Enough."))
     assert tell(post_chat).body["response"] == "Enough."
     offered = [bool(request.tool_names) for request in scripted_model.requests]
     assert offered == [True] * 8 + [False]
 
 
-def test_an_interrupted_turn_does_not_begin_its_eight_calls_anew(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_an_interrupted_turn_keeps_count_of_its_calls(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(*[calls(("list_tasks", {}))] * 7, status(401))
     assert tell(post_chat).status == 502
     scripted_model.script(calls(("list_tasks", {})), says("Enough."))

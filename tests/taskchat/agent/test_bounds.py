@@ -57,7 +57,7 @@ def test_a_list_that_is_still_too_long_says_what_is_missing() -> None:
     ),
     st.integers(200, 4_000),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_result_fits_its_limit(result: dict[str, Any], limit: int) -> None:
     assert len(json.dumps(shorten_result(result, limit), ensure_ascii=False, separators=(",", ":")).encode()) <= limit
 

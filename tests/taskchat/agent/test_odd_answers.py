@@ -300,7 +300,7 @@ SETTINGS = ProviderSettings("key", "http://127.0.0.1:1/v1", "model")
 @given(
     JSON | st.builds(lambda inner: {"choices": [{"message": inner}]}, JSON) | st.builds(lambda o: {"output": o}, JSON)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_json_is_read_or_called_faulty(document: Any) -> None:
     for read in (chat_completions.read, responses.read):
         try:
@@ -314,7 +314,7 @@ def test_any_json_is_read_or_called_faulty(document: Any) -> None:
 
 
 @given(st.text(max_size=60) | st.from_regex(r"\{.{0,40}\}", fullmatch=True))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_arguments_and_content_are_read(written: str) -> None:
     assert isinstance(arguments_text(written), str)
     assert "<think>" not in text_of(written) or "</think>" not in text_of(written)

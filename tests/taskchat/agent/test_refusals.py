@@ -150,6 +150,12 @@ def test_a_short_quoted_word_of_a_person_is_not_logged() -> None:
     )
 
 
+@pytest.mark.parametrize("shown", ["sk-ver*****-key", "sk-very-secret-key", "********key"])
+def test_a_masked_key_is_not_logged(shown: str) -> None:
+    reason = redacted(f"Incorrect API key provided: {shown} was not found.", "", ("sk-very-secret-key",))
+    assert reason == "Incorrect API key provided: […] was not found."
+
+
 @pytest.mark.parametrize(
     "too_long",
     [

@@ -69,7 +69,7 @@ def prompt_of(history: Sequence[Said], message: str = "Hi", taken: Sequence[Said
 
 
 @given(st.lists(messages, max_size=8), st.lists(steps, max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_history_gives_a_valid_transcript(history: list[Said], taken: list[Said]) -> None:
     prompt = prompt_of(history, "Hello", taken)
     own = [
@@ -86,7 +86,7 @@ def test_any_history_gives_a_valid_transcript(history: list[Said], taken: list[S
 
 
 @given(st.lists(messages, max_size=6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_longer_history_only_adds_to_the_prompt(history: list[Said]) -> None:
     now = {**time_context(NOON)}
     before = chat_messages(Prompt((), "x", transcript([*history, Said("assistant", "Yes?")], "One", [])))

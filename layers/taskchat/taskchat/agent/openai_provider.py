@@ -120,12 +120,12 @@ class OpenAIProvider:
         if refusal.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             # The key may have been rotated.
             self.close()
+        said = _said(prompt)
+        code, param, reason = (
+            redacted(text, said, (settings.api_key,)) or "-" for text in (refusal.code, refusal.param, refusal.reason)
+        )
         _logger.warning(
-            "the provider refused: status %s, code %s, parameter %s: %s",
-            refusal.status,
-            redacted(refusal.code, "", ()) or "-",
-            redacted(refusal.param, "", ()) or "-",
-            redacted(refusal.reason, _said(prompt), (settings.api_key,)) or "no reason",
+            "the provider refused: status %s, code %s, parameter %s: %s", refusal.status, code, param, reason
         )
         raise _error(refusal, settings, self._api(settings)) from cause
 
