@@ -73,10 +73,10 @@ _LEASE = {
     "lease_token": bindparam("new_token", type_=TURNS.c.lease_token.type),
     "lease_expires_at": utc_in(bindparam("lease_seconds", type_=SECONDS)),
 }
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
 _COST = {
     "model": bindparam("used_model", type_=TURNS.c.model.type),
-    "input_tokens": func.coalesce(TURNS.c.input_tokens, 0) + bindparam("used_input_tokens", type_=BigInteger),
-    "output_tokens": func.coalesce(TURNS.c.output_tokens, 0) + bindparam("used_output_tokens", type_=BigInteger),
+    **{name: func.coalesce(TURNS.c[name], 0) + bindparam(f"used_{name}", type_=BigInteger) for name in _TOKENS},
 }
 
 
@@ -415,11 +415,7 @@ def _held(lease: Lease) -> dict[str, Any]:
 
 
 def _cost(usage: Usage) -> dict[str, Any]:
-    return {
-        "used_model": usage.model,
-        "used_input_tokens": usage.input_tokens,
-        "used_output_tokens": usage.output_tokens,
-    }
+    return {"used_model": usage.model, **{f"used_{name}": getattr(usage, name) for name in _TOKENS}}
 
 
 def _message_values(
