@@ -196,6 +196,25 @@ def test_reasoning_stands_before_the_call_that_it_led_to(connect: Connect, scrip
     assert kinds == ["user", "reasoning", "assistant", "function_call", "function_call_output"]
 
 
+def test_items_are_sent_back_in_the_order_of_the_answer(connect: Connect, scripted_model: ScriptedModel) -> None:
+    def reasoning(name: str) -> dict[str, Any]:
+        return {"type": "reasoning", "id": f"rs_{name}", "summary": [], "encrypted_content": name}
+
+    def call(name: str) -> dict[str, Any]:
+        return {"type": "function_call", "call_id": name, "name": "create_task", "arguments": "{}"}
+
+    words = {"type": "message", "content": [{"type": "output_text", "text": "Both."}]}
+    output = [reasoning("a"), call("one"), reasoning("b"), words, reasoning("c"), call("two"), reasoning("d")]
+    scripted_model.script(raw(json.dumps({"status": "completed", "output": output}).encode()), says("Added."))
+    Conversation().say(connect(api=Api.RESPONSES), "Add milk twice")
+    sent = [
+        item.get("encrypted_content") or item.get("call_id") or item["content"]
+        for item in scripted_model.requests[-1].input[1:]
+    ]
+    # The last reasoning led to nothing, and would be refused.
+    assert sent == ["a", "one", "b", "Both.", "c", "two", "one", "two"]
+
+
 def test_reasoning_that_cannot_be_read_is_left_out(connect: Connect, scripted_model: ScriptedModel) -> None:
     unreadable = rules.openai_error(
         "The encrypted content gAAA could not be verified.", None, "invalid_encrypted_content"

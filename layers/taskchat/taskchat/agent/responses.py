@@ -21,6 +21,9 @@ from taskchat.text import storable, storable_json
 PATH: Final = "/responses"
 LARGEST_STATE_BYTES: Final = 1_000_000
 """Encrypted reasoning kept of one turn; a turn that thinks more goes on without it."""
+_REASONING: Final = "reasoning"
+_MESSAGE: Final = "message"
+_CALL: Final = "function_call"
 _OWN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STATUSES: Final = {"rate_limit_exceeded": HTTPStatus.TOO_MANY_REQUESTS, "server_error": HTTPStatus.BAD_GATEWAY}
 
@@ -111,16 +114,34 @@ def _rendered(
         yield {"role": "user", "content": message.text}
         return
     is_own = message.context.get("origin") == settings.origin
-    if message.uses and message.step is not None and message.step < len(reasoning):
-        yield from sequence(reasoning[message.step])
-    if message.text:
-        yield {"role": "assistant", "content": message.text}
-    results = []
+    words = [{"role": "assistant", "content": message.text}] if message.text else []
+    calls, results = [], []
     for use in message.uses:
         call_id = ids.next(use.id, is_own=is_own)
-        yield {"type": "function_call", "call_id": call_id, "name": use.name, "arguments": use.arguments}
+        calls.append({"type": "function_call", "call_id": call_id, "name": use.name, "arguments": use.arguments})
         results.append({"type": "function_call_output", "call_id": call_id, "output": use.result})
+    is_running = message.step is not None and message.step < len(reasoning)
+    yield from _in_order(sequence(reasoning[message.step or 0]) if is_running else (), words, calls)
     yield from results
+
+
+def _in_order(
+    output: Sequence[Any], words: list[dict[str, Any]], calls: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Yield the items of a step in the order in which the model wrote them, reasoning before what it led to.
+
+    A reasoning item without the item that followed it is refused, so it is left out.
+    """
+    left = {_MESSAGE: list(words), _CALL: list(calls)}
+    waiting: list[dict[str, Any]] = []
+    for item in output:
+        if item["type"] == _REASONING:
+            waiting.append(item)
+        elif left[item["type"]]:
+            yield from (*waiting, left[item["type"]].pop(0))
+            waiting = []
+    yield from left[_MESSAGE]
+    yield from left[_CALL]
 
 
 def _tool(tool: FunctionTool, adaptation: Adaptation) -> dict[str, Any]:
@@ -136,7 +157,7 @@ def _tool(tool: FunctionTool, adaptation: Adaptation) -> dict[str, Any]:
 
 
 def _reasoning(prompt: Prompt, settings: ProviderSettings) -> Sequence[Any]:
-    """Return the reasoning items of each step of the running turn, if this provider made them."""
+    """Return the output of each step of the running turn, if this provider wrote it: see `_kept`."""
     state = prompt.provider_state or {}
     return sequence(state.get("steps")) if state.get("origin") == settings.origin else ()
 
@@ -150,22 +171,26 @@ def _state(prompt: Prompt, settings: ProviderSettings, items: Sequence[Mapping[s
     ]
     taken = max(numbers, default=-1) + 1
     earlier = [list(sequence(step)) for step in _reasoning(prompt, settings)[:taken]]
-    steps = [*earlier, *([] for _ in range(taken - len(earlier))), [_kept(item) for item in items if _is_kept(item)]]
+    steps = [*earlier, *([] for _ in range(taken - len(earlier))), _kept(items)]
     if not any(steps):
         return None
     state: dict[str, Any] = storable_json({"origin": settings.origin, "steps": steps})
     return state if len(compact_json(state)) <= LARGEST_STATE_BYTES else None
 
 
-def _is_kept(item: Mapping[str, Any]) -> bool:
-    return item.get("type") == "reasoning" and bool(word(item.get("encrypted_content")))
-
-
-def _kept(item: Mapping[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {"type": "reasoning", "summary": list(sequence(item.get("summary")))}
-    if word(item.get("id")):
-        kept["id"] = item["id"]
-    return kept | {"encrypted_content": item["encrypted_content"]}
+def _kept(items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return an output's reasoning items, and the place of each message and call among them."""
+    kept: list[dict[str, Any]] = []
+    for item in items:
+        if item.get("type") in (_MESSAGE, _CALL):
+            kept.append({"type": item["type"]})
+        elif item.get("type") == _REASONING and word(item.get("encrypted_content")):
+            named = {"id": item["id"]} if word(item.get("id")) else {}
+            summary = list(sequence(item.get("summary")))
+            kept.append(
+                {"type": _REASONING, **named, "summary": summary, "encrypted_content": item["encrypted_content"]}
+            )
+    return kept if any(item["type"] == _REASONING for item in kept) else []
 
 
 def _content(items: Sequence[Mapping[str, Any]], reason: str) -> str:
