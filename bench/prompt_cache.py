@@ -1,6 +1,6 @@
 """Table 6: input tokens of a long conversation that hit the provider's prompt cache."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from bench import servers
 from bench.checkouts import Checkout
@@ -11,22 +11,23 @@ from bench.worker import Worker, worker
 TURNS = 200
 LISTS_EVERY = 10
 PEER = "openai-agents, SQLAlchemySession"
-CACHED_PRICE = 0.1
-"""A cached input token beside a new one: https://developers.openai.com/api/docs/pricing."""
+WRITTEN_DOLLARS, CACHED_DOLLARS = 1.25, 0.05
+"""A million input tokens of gpt-6.1-terra, new and written to the cache, or read from it:
+https://developers.openai.com/api/docs/pricing."""
 THINGS = ("buy the groceries", "call the plumber", "water the plants", "write to Ann", "book the train", "pay the rent")
 NOTES = [
     f"{TURNS} turns of one conversation. The offline model answers, and a simulation of OpenAI's cache counts: exact "
     "prefix from 1,024 tokens on, in steps of 128, tools before messages, nothing expires. Tokens are those of "
     "o200k_base. Each message is short and makes one task, in two calls of the model. "
-    f"With lists, each {LISTS_EVERY}th message lists all tasks instead. A new token is one that did not hit. The price "
-    f"counts a cached token as {CACHED_PRICE} of a new one.",
+    f"With lists, each {LISTS_EVERY}th message lists all tasks instead. A new token is one that did not hit. Dollars "
+    f"are those of gpt-6.1-terra: {WRITTEN_DOLLARS} for a million new tokens, {CACHED_DOLLARS} for a million that hit.",
     "The counts are exact and do not depend on the machine or on the number of runs.",
 ]
 
 
 def measure(_runs: int, checkouts: Sequence[Checkout]) -> Section:
     """Hold the conversation with every subject."""
-    head = ["subject", "messages", "input tokens a turn", "hit", "new tokens a turn", "price a turn, in new tokens"]
+    head = ["subject", "messages", "input tokens a turn", "hit", "new tokens a turn", "dollars, 1,000 turns"]
     section = Section("6. Prompt cache", head, notes=NOTES)
     with servers.server() as (server, _), worker("bench.recording_model") as model:
         url = model.ask("url")
@@ -62,15 +63,12 @@ def _messages(kind: str) -> Iterator[str]:
 
 
 def _cells(figures: Sequence[tuple[int, int]]) -> list[str]:
-    shares = totals(figures)
+    given = sum(tokens for tokens, _ in figures)
+    hit = sum(tokens for _, tokens in figures)
+    dollars = (WRITTEN_DOLLARS * (given - hit) + CACHED_DOLLARS * hit) / 1_000_000
     return [
-        f"{shares['input'] / TURNS:,.0f}",
-        f"{shares['hit'] / shares['input']:.0%}",
-        f"{(shares['input'] - shares['hit']) / TURNS:,.0f}",
-        f"{(shares['input'] - (1 - CACHED_PRICE) * shares['hit']) / TURNS:,.0f}",
+        f"{given / TURNS:,.0f}",
+        f"{hit / given:.0%}",
+        f"{(given - hit) / TURNS:,.0f}",
+        f"{1_000 * dollars / TURNS:.2f}",
     ]
-
-
-def totals(figures: Sequence[tuple[int, int]]) -> Mapping[str, float]:
-    """Return the sums over all calls."""
-    return {"input": sum(given for given, _ in figures), "hit": sum(hit for _, hit in figures)}

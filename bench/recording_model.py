@@ -10,7 +10,8 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import bpe_openai
 
@@ -49,7 +50,15 @@ class RecordingModel:
         self._figures: list[tuple[int, int]] = []
         self._lock = threading.Lock()
         self._server = LoopbackServer(_handler_for(self))
+
+    def __enter__(self) -> Self:
         self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
 
     def url(self) -> str:
         """Return the base URL for an SDK."""
@@ -94,7 +103,8 @@ def _handler_for(model: RecordingModel) -> type[BaseHTTPRequestHandler]:
 
 
 def _commands() -> Mapping[str, Command]:
-    model = RecordingModel()
+    # The process ends with the server.
+    model = RecordingModel().__enter__()
     return {"url": model.url, "figures": model.figures}
 
 
