@@ -331,3 +331,27 @@ def test_a_defect_is_logged_whole_answered_bare_and_counted(
     (metric,) = (line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "Problems" in line)
     assert (metric["Problems"], metric["code"]) == ([1.0], "internal")
     assert_kept_and_still_free(TurnStatus.FAILED)
+
+
+def test_a_refused_message_is_not_sent_with_the_next(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    refusal = {"error": {"message": "filtered", "type": "invalid_request_error", "code": "content_filter"}}
+    scripted_model.script(says("Hello."), status(400, body=refusal), status(400, body=refusal), says("Here I am."))
+    conversation_id = post_chat({"message": "Hi"}).body["conversation_id"]
+    refused = post_chat({"message": "something unspeakable", "conversation_id": conversation_id})
+    assert refused.status == 502
+    answer = post_chat({"message": "Are you there?", "conversation_id": conversation_id})
+    assert answer.status == 200
+    sent = json.dumps(scripted_model.requests[-1].body)
+    assert "unspeakable" not in sent
+    assert "Hello." in sent
+
+
+def test_an_interrupted_message_is_sent_with_the_next(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(MILK, hangs_up(), hangs_up(), says("Done."))
+    interrupted = post_chat({"message": "Add milk"})
+    conversation_id = read(select(col(Turn.conversation_id)))[0]
+    assert interrupted.status == 502
+    post_chat({"message": "And?", "conversation_id": conversation_id})
+    sent = json.dumps(scripted_model.requests[-1].body)
+    assert "Add milk" in sent
+    assert "create_task" in sent
