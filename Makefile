@@ -61,6 +61,7 @@ lint: environment  ## run ruff, mypy, the import contracts, and the check of the
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && \
 		$(BIN)/lint-imports --cache-dir .local/cache/import-linter
 	$(SAM) validate --lint && $(SAM) validate --lint -t functions/migrate/template.yaml
+	$(BIN)/actionlint && $(BIN)/zizmor --offline --quiet .
 
 .PHONY: eval
 eval: environment  ## judge conversations with the configured model, as in: make eval ARGS='--runs 5 --write'
@@ -76,7 +77,7 @@ build: environment  ## build both stacks for Lambda into .aws-sam; LAMBDA_ARCHIT
 	@$(BIN)/python -m deploy.build
 
 # STAGE is a section of samconfig.toml.
-secrets deploy rollback destroy user token: export STAGE ?= dev
+secrets deploy rollback destroy preview preview-delete user token: export STAGE ?= dev
 
 .PHONY: secrets
 secrets: environment  ## store the connection strings and the model's key in AWS, as in: make secrets STAGE=dev
@@ -93,6 +94,14 @@ rollback: environment  ## go back to the release before, without a build and wit
 .PHONY: destroy
 destroy: environment  ## delete a stage, after asking
 	@exec $(BIN)/python -m deploy destroy "$$STAGE"
+
+.PHONY: preview
+preview: environment  ## deploy a pull request on a branch of a Neon project: STAGE=pr-12, and NEON_… of docs/operations.md
+	@exec $(BIN)/python -m deploy preview "$$STAGE"
+
+.PHONY: preview-delete
+preview-delete: environment  ## delete a preview, its secrets and its branch: STAGE=pr-12
+	@exec $(BIN)/python -m deploy preview-delete "$$STAGE"
 
 .PHONY: user
 user: export EMAIL ?=

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy import build, console, destroy, people, release, secret_values
+from deploy import build, console, destroy, people, preview, release, secret_values
 from deploy.console import DeployError
 from deploy.stage import CONFIG, read_stage
+
+VERBS = ("release", "rollback", "destroy", "secrets", "preview", "preview-delete", "user", "token")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a verb and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
-    parser.add_argument("verb", choices=("release", "rollback", "destroy", "secrets", "user", "token"))
+    parser.add_argument("verb", choices=VERBS)
     parser.add_argument("stage")
     parser.add_argument("--email", default="")
     parser.add_argument("--config", type=Path, default=CONFIG, help="the stages, in the form of samconfig.toml")
@@ -36,6 +38,8 @@ def _run(given: argparse.Namespace) -> None:
         "destroy": lambda: destroy.destroy(stage),
         "secrets": lambda: secret_values.store(stage),
         "user": lambda: people.invite(stage, given.email, is_test=given.test),
+        "preview": lambda: preview.make(stage, given.built or build.BUILD, is_built=given.built is not None),
+        "preview-delete": lambda: preview.delete(stage),
         "token": lambda: print(people.token(stage, given.email)),
     }
     try:

@@ -67,14 +67,24 @@ def _delete_parameters(stage: Stage) -> None:
             ssm.delete_parameter(Name=parameter["Name"])
 
 
-def _tell_what_is_left(stage: Stage) -> None:
+def forget_secrets(stage: Stage) -> None:
+    """Delete the secrets of a stage at once, beyond recovery."""
+    for name in _secrets(stage):
+        client("secretsmanager", stage.region).delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        note(f"deleted the secret {name}")
+
+
+def _secrets(stage: Stage) -> list[str]:
     pages = (
         client("secretsmanager", stage.region)
         .get_paginator("list_secrets")
         .paginate(Filters=[{"Key": "name", "Values": [stage.prefix]}])
     )
-    names = [secret["Name"] for page in pages for secret in page["SecretList"]]
-    for name in names:
+    return [secret["Name"] for page in pages for secret in page["SecretList"]]
+
+
+def _tell_what_is_left(stage: Stage) -> None:
+    for name in _secrets(stage):
         note(f"secret {name}: ${SECRET_DOLLARS_A_MONTH:.2f} a month")
     note("database at Neon, with everything in it: as your plan says; delete its branch or project there")
     note(f"bucket {bucket_name(stage)}, shared by all stages of this account: some cents a month")

@@ -67,7 +67,7 @@ def _mcp(outputs: Mapping[str, str]) -> dict[str, Any]:
 
 
 _PROBES: Mapping[str, tuple[Callable[[Mapping[str, str]], dict[str, Any]], Callable[[Any], bool]]] = {
-    "ChatFunction": (_chat, lambda body: body["code"] == "not-found" and "conversation" in body["detail"]),
+    "ChatFunction": (_chat, lambda body: body["code"] == "not-found" and str(NO_CONVERSATION) in body["detail"]),
     "ConversationsFunction": (_conversations, lambda body: isinstance(body["items"], list)),
     "McpFunction": (_mcp, lambda body: body["result"].get("isError") is not True),
 }

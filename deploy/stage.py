@@ -44,6 +44,11 @@ class Stage:
         return self.name in {"staging", PROD}
 
     @property
+    def is_preview(self) -> bool:
+        """Return whether it belongs to a pull request."""
+        return _PREVIEW_NAME.fullmatch(self.name) is not None
+
+    @property
     def prefix(self) -> str:
         """Return the beginning of the names of everything that belongs to the stage: `taskchat/STAGE/`."""
         return f"taskchat/{self.name}/"
@@ -66,7 +71,7 @@ def read_stage(name: str, config: Path = CONFIG) -> Stage:
     """
     section = PREVIEW if _PREVIEW_NAME.fullmatch(name) else _ENVIRONMENTS.get(name)
     if section is None:
-        raise DeployError(f"there is no stage {name!r}", "name one of dev, staging, prod: make deploy STAGE=dev")
+        raise DeployError(f"there is no stage {name!r}", "name one of dev, staging, prod, pr-12: make deploy STAGE=dev")
     try:
         given = tomllib.loads(config.read_text(encoding="utf-8"))[section]
         shared, deploy = given["global"]["parameters"], given["deploy"]["parameters"]

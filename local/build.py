@@ -7,6 +7,7 @@ again. The bytecode is `unchecked-hash` (PEP 552): SAM's zip sets the time of ev
 bytecode with time stamps. The sources stay beside it for tracebacks.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from pathlib import Path
 
 from local.toolchain import LAMBDA_PYTHON, ROOT, ToolchainError, install, interpreter_or_install, run_uv
 
-PLATFORM = "x86_64-manylinux_2_28"
-"""The C library of the `python3.13` runtime, Amazon Linux 2023, is glibc 2.34."""
+PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+"""For each architecture of Lambda, uv's name. The `python3.13` runtime, Amazon Linux 2023, has glibc 2.34."""
+ARCHITECTURE = os.environ.get("LAMBDA_ARCHITECTURE") or "x86_64"
 NOT_SHIPPED = (
     *("bin", ".lock", "*/tests", "*.dist-info/RECORD", "*.dist-info/REQUESTED", "*.dist-info/INSTALLER"),
     # Pydantic 1: FastAPI imports it, if it is there, to tell its models from others.
@@ -68,7 +70,7 @@ def _install(requirements: str, target: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(requirements)
         file.flush()
-        for_lambda = ["--python-platform", PLATFORM, "--only-binary", ":all:"]
+        for_lambda = ["--python-platform", PLATFORMS[ARCHITECTURE], "--only-binary", ":all:"]
         install(target, LAMBDA_PYTHON, *for_lambda, "--require-hashes", "-r", file.name)
     for pattern in NOT_SHIPPED:
         for path in target.glob(pattern):
@@ -76,7 +78,7 @@ def _install(requirements: str, target: Path) -> None:
 
 
 def _copy(source: str, target: Path) -> None:
-    left_out = shutil.ignore_patterns("__pycache__", "Makefile", "*.mako")
+    left_out = shutil.ignore_patterns("__pycache__", "Makefile", "template.yaml", "*.mako")
     shutil.copytree(ROOT / source, target, ignore=left_out, dirs_exist_ok=True)
 
 
