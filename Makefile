@@ -60,7 +60,8 @@ conformance: node  ## test /mcp with the public conformance suite and MCP Inspec
 lint: environment  ## run ruff, mypy, the import contracts, and the check of the template
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && \
 		$(BIN)/lint-imports --cache-dir .local/cache/import-linter
-	$(SAM) validate --lint && $(SAM) validate --lint -t functions/migrate/template.yaml
+	$(SAM) validate --lint && $(SAM) validate --lint -t functions/migrate/template.yaml && \
+		$(SAM) validate --lint -t deploy/role.yaml
 	$(BIN)/actionlint && $(BIN)/zizmor --offline --quiet .
 
 .PHONY: eval
@@ -77,7 +78,7 @@ build: environment  ## build both stacks for Lambda into .aws-sam; LAMBDA_ARCHIT
 	@$(BIN)/python -m deploy.build
 
 # STAGE is a section of samconfig.toml.
-secrets deploy rollback destroy preview preview-delete user token: export STAGE ?= dev
+secrets deploy rollback destroy preview preview-delete user token migrate role: export STAGE ?= dev
 
 .PHONY: secrets
 secrets: environment  ## store the connection strings and the model's key in AWS, as in: make secrets STAGE=dev
@@ -102,6 +103,16 @@ preview: environment  ## deploy a pull request on a branch of a Neon project: ST
 .PHONY: preview-delete
 preview-delete: environment  ## delete a preview, its secrets and its branch: STAGE=pr-12
 	@exec $(BIN)/python -m deploy preview-delete "$$STAGE"
+
+.PHONY: migrate
+migrate: export EVENT ?= events/migrate-current.json
+migrate: environment  ## invoke the deployed migrate function by hand: EVENT=events/migrate-verify.json
+	@exec $(BIN)/python -m deploy migrate "$$STAGE" --event "$$EVENT"
+
+.PHONY: role
+role: export REPOSITORY ?=
+role: environment  ## make the role by which GitHub deploys a stage: STAGE=prod REPOSITORY=OWNER/NAME
+	@exec $(BIN)/python -m deploy role "$$STAGE" --repository "$$REPOSITORY"
 
 .PHONY: user
 user: export EMAIL ?=

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy import build, console, destroy, people, preview, release, secret_values
+from deploy import build, console, destroy, migration, people, preview, release, role, secret_values
 from deploy.console import DeployError
 from deploy.stage import CONFIG, read_stage
 
-VERBS = ("release", "rollback", "destroy", "secrets", "preview", "preview-delete", "user", "token")
+VERBS = ("release", "rollback", "destroy", "secrets", "preview", "preview-delete", "user", "token", "migrate", "role")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,6 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("stage")
     parser.add_argument("--email", default="")
     parser.add_argument("--config", type=Path, default=CONFIG, help="the stages, in the form of samconfig.toml")
+    parser.add_argument("--event", type=Path, help="migrate: a file with the event")
+    parser.add_argument("--repository", default="", help="role: OWNER/NAME on GitHub")
     parser.add_argument("--built", type=Path, help="take this build instead of making one")
     parser.add_argument("--test", action="store_true", help="user: make the test person of the smoke test")
     given = parser.parse_args(arguments)
@@ -40,6 +42,8 @@ def _run(given: argparse.Namespace) -> None:
         "user": lambda: people.invite(stage, given.email, is_test=given.test),
         "preview": lambda: preview.make(stage, given.built or build.BUILD, is_built=given.built is not None),
         "preview-delete": lambda: preview.delete(stage),
+        "migrate": lambda: migration.invoke_file(stage, given.event),
+        "role": lambda: role.deploy(stage, given.repository),
         "token": lambda: print(people.token(stage, given.email)),
     }
     try:

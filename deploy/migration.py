@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deploy.aws import INVOKE_ONCE, client, explained
@@ -24,6 +25,19 @@ def migrate(stage: Stage) -> None:
         note("nothing to apply")
 
 
+def invoke_file(stage: Stage, event: Path) -> None:
+    """Invoke the function with the event in a file, and print its answer.
+
+    Raises:
+        DeployError: there is no such event, or the function failed.
+    """
+    try:
+        parsed = json.loads(event.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{event} holds no event: {error}", "EVENT=events/migrate-current.json") from error
+    print(json.dumps(_invoke(stage, {"action": "upgrade", **parsed}), indent=2, ensure_ascii=False))
+
+
 def _invoke(stage: Stage, event: Mapping[str, Any]) -> Mapping[str, Any]:
     with explained(f"cannot invoke {stage.migrate_stack}", "look at the function in Lambda's console; try again"):
         answer = client("lambda", stage.region, INVOKE_ONCE).invoke(
@@ -34,6 +48,6 @@ def _invoke(stage: Stage, event: Mapping[str, Any]) -> Mapping[str, Any]:
         raise DeployError(
             f"the action {event['action']} failed: {content.get('errorMessage', content)}",
             f"nothing is half applied and the release before goes on serving: read the log /taskchat/"
-            f"{stage.migrate_stack}, correct the revision and deploy again",
+            f"{stage.migrate_stack}, correct the cause and try again",
         )
     return content

@@ -25,7 +25,7 @@ QUIET_SECONDS = 30.0
 """Time after which a wait says what it is waiting for."""
 
 
-def deploy(stage: Stage, stack: str, template: Path) -> None:
+def deploy(stage: Stage, stack: str, template: Path, *, capability: str = "CAPABILITY_IAM") -> None:
     """Create or update a stack from a built template, and wait for it.
 
     A parameter that the stage does not name has its default, whatever it had before.
@@ -51,7 +51,7 @@ def deploy(stage: Stage, stack: str, template: Path) -> None:
             for name, value in stage.parameters.items()
             if name in declared
         ],
-        "Capabilities": ["CAPABILITY_IAM"],
+        "Capabilities": [capability],
         "Tags": [{"Key": name, "Value": value} for name, value in stage.tags.items()],
     }
     next_step = "correct the template or samconfig.toml and deploy again"
