@@ -30,6 +30,8 @@ from local.gateway.server import Gateway
 from local.gateway.template import Api, TemplateError, read_template
 from local.model.server import offline_model
 from local.network import prepare_network, proxy_for
+from local.queue import Background, Queue
+from local.runtime.fleet import Fleet
 from local.runtime.instance import FunctionError, Instance
 
 LOG_FILE = STATE / "functions.log"
@@ -77,9 +79,15 @@ def _start(stack: ExitStack) -> None:
         has_proxy = proxy_for(os.environ, urlsplit(gateway.url)) is not None
         prepare_network(os.environ, provider_url(os.environ))
         os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "taskchat")
+        queue = stack.enter_context(Queue())
+        queue.configure(os.environ)
+        background = Background(api, queue, lambda function: Fleet(function, LOG_FILE))
+        stack.callback(background.stop)
         gateway.warm_up()
+        background.warm_up()
         _migrate()
         gateway.start()
+        background.start()
     except FunctionError as error:
         reason = f"{error.kind}: {_first_line(error)}"
         raise StartError(f"cannot start: {reason} (see {os.path.relpath(LOG_FILE)})") from error

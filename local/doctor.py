@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime
 import openai
 from openai.types import Model
 
-from functions.chat.app import provider_settings
 from local.checks import check_settings
 from local.environment import StartError, describe_model, use_offline_model, wants_offline_model
 from local.model.server import offline_model
@@ -32,6 +31,7 @@ from taskchat.agent.loop import Step
 from taskchat.agent.prompt import INSTRUCTIONS
 from taskchat.agent.transcript import transcript
 from taskchat.errors import TaskchatError
+from taskchat.process import provider_settings
 from taskchat.settings import SettingsError, settings
 
 MESSAGE = "Show me all my tasks. Call list_tasks once, then answer in one short sentence."

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from functions.mcp.clients import name_tag
 from functions.mcp.transport import NAME_TAG
 from taskchat.errors import RetryableError, TaskchatError
-from taskchat.http.monitoring import note_defect, note_problem
+from taskchat.monitoring import note_defect, note_problem
 
 HANDSHAKE_VERSIONS = ("2025-06-18", "2025-11-25")
 """Versions that `initialize` can agree on. Older ones have batches, which this server does not support."""

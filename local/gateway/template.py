@@ -1,5 +1,6 @@
 """Functions, routes and CORS rules of the API, from `template.yaml`."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 """Methods that a route of an HTTP API can have."""
 ANY_METHOD = "ANY"
 DEFAULT_PATH = "$default"
+_RATE = re.compile(r"rate\((\d+) minutes?\)")
 LAMBDA_TIMEOUT_SECONDS = 3
 LAMBDA_MEMORY_MB = 128
 """Lambda's defaults."""
@@ -63,12 +65,26 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """A function that is invoked with the same event again and again."""
+
+    function: Function
+    every_seconds: float
+    event: Any
+
+
+@dataclass(frozen=True)
 class Api:
-    """An HTTP API. `functions` are all functions of the template, also those without a route."""
+    """An HTTP API. `functions` are all functions of the template, also those without a route.
+
+    `consumers` are the functions that receive messages from a queue.
+    """
 
     routes: tuple[Route, ...]
     functions: Mapping[str, Function]
     cors: CorsRules | None
+    consumers: tuple[Function, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """Return the most specific route that serves a request, with its path parameters."""
@@ -101,14 +117,20 @@ def _api(template: Mapping[str, Any]) -> Api:
     authorized = "DefaultAuthorizer" in api.get("Auth", {})
     functions: dict[str, Function] = {}
     routes: list[Route] = []
+    consumers: list[Function] = []
+    schedules: list[Schedule] = []
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Serverless::Function":
             properties = {**shared, **resource["Properties"]}
             functions[name] = _function(name, properties)
-            routes += _routes(functions[name], properties.get("Events", {}), authorized=authorized)
+            events = properties.get("Events", {})
+            routes += _routes(functions[name], events, authorized=authorized)
+            consumers += [functions[name] for event in events.values() if event["Type"] == "SQS"]
+            schedules += _schedules(functions[name], events)
     ordered = tuple(sorted(routes, key=lambda route: route.specificity))
     cors = api.get("CorsConfiguration")
-    return Api(ordered, functions, CorsRules.from_template(cors) if cors else None)
+    rules = CorsRules.from_template(cors) if cors else None
+    return Api(ordered, functions, rules, tuple(consumers), tuple(schedules))
 
 
 def _function(name: str, properties: Mapping[str, Any]) -> Function:
@@ -131,6 +153,16 @@ def _routes(function: Function, events: Mapping[str, Any], *, authorized: bool) 
                 function=function,
                 needs_token=authorized and not public,
             )
+
+
+def _schedules(function: Function, events: Mapping[str, Any]) -> Iterator[Schedule]:
+    for event in events.values():
+        if event["Type"] == "Schedule":
+            properties = event["Properties"]
+            rate = _RATE.fullmatch(properties["Schedule"])
+            if rate is None:
+                raise ValueError(f"the schedule {properties['Schedule']} is not a rate in minutes")
+            yield Schedule(function, 60.0 * int(rate[1]), json.loads(properties.get("Input", "{}")))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

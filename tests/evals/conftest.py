@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from functions.chat import app
 from taskchat.database import database
+from taskchat.process import provider
 from taskchat.settings import settings
 
 ChatWith = Callable[[str], AbstractContextManager[None]]
@@ -42,6 +42,6 @@ def chat_with(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def _forget() -> None:
     database().dispose()
-    app.provider.close()
+    provider.close()
     for kept in (database, settings):
         kept.cache_clear()

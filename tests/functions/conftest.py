@@ -9,7 +9,8 @@ import pytest
 
 from functions.chat import app as chat_app
 from taskchat.database import database
-from taskchat.http.logs import logger
+from taskchat.logs import logger
+from taskchat.process import provider
 from taskchat.settings import settings
 from tests.support.lambda_events import Answer, http_event, invoke
 from tests.support.scripted_model import ScriptedModel
@@ -35,7 +36,7 @@ def chat_handler(
 
     yield chat_app.handler
     database().dispose()
-    chat_app.provider.close()
+    provider.close()
     for kept in (database, settings):
         kept.cache_clear()
 

@@ -16,9 +16,9 @@ from awslambdaric.lambda_runtime_hooks_runner import (  # type: ignore[import-un
 )
 from sqlalchemy import text
 
-from functions.chat import app as chat_app
 from taskchat.database import Database, database
 from taskchat.errors import SecretUnavailableError
+from taskchat.process import provider
 from taskchat.settings import Settings, SettingsError, settings
 from taskchat.snapshot import around_snapshot
 from tests.support.fresh_process import result_of
@@ -34,7 +34,7 @@ def registered() -> Iterator[None]:
     hooks = (snapshot_restore_py.get_before_snapshot(), snapshot_restore_py.get_after_restore())
     for kept in hooks:
         kept.clear()
-    around_snapshot(chat_app.provider.close)
+    around_snapshot(provider.close)
     yield
     for kept in hooks:
         kept.clear()

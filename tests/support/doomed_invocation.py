@@ -10,6 +10,7 @@ import sys
 
 from functions.chat import app
 from taskchat.database import database
+from taskchat.process import provider
 from tests.support.kill_switch import KillSwitch, process_is_killed
 from tests.support.lambda_events import invoke
 
@@ -21,7 +22,7 @@ def main() -> None:
     switch.install(database().engine())
     invoke(app.handler, json.load(sys.stdin))
     database().dispose()
-    app.provider.close()
+    provider.close()
     sys.stdout.write(f"\n{switch.passed}")
 
 

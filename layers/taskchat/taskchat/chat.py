@@ -1,4 +1,9 @@
-"""One turn from message to reply: the durable turn around the agent's loop."""
+"""One turn from message to reply: the durable turn around the agent's loop.
+
+`Chat.answer` serves the person's request, and `Chat.resume` the worker. Both begin in their own way and then share
+`Chat._carry_on`. A turn that stops before its end is queued for the worker, after the transaction that gives it back.
+If the process dies in between, the sweep (`Chat.sweep`) queues it.
+"""
 
 import hashlib
 import json
@@ -12,15 +17,28 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from taskchat import agent, conversations, turns
+from taskchat import agent, conversations, time_zones, turns
 from taskchat.database import Database
-from taskchat.errors import DatabaseUnavailableError, ModelFailedError, TaskchatError, TurnSupersededError
+from taskchat.errors import (
+    ConversationBusyError,
+    DatabaseUnavailableError,
+    ModelFailedError,
+    ModelRateLimitedError,
+    TaskchatError,
+    TurnCancelledError,
+    TurnInterruptedError,
+    TurnSupersededError,
+)
 from taskchat.principal import Principal
+from taskchat.queue import LONGEST_DELAY_SECONDS, Queue
 from taskchat.tools import call
 
 RESERVED_SECONDS = 2.0
 """Time kept back from the model for recording its answer."""
 LEASE_MARGIN_SECONDS = 1.0
+FIRST_BACK_OFF_SECONDS = 5.0
+"""The worker's pause after a first attempt that recorded no step. It grows fourfold: 5, 20, 80, 320 s."""
+SWEPT_AT_ONCE = 100
 
 Result = TypeVar("Result")
 _logger = logging.getLogger(__name__)
@@ -41,6 +59,7 @@ class ChatRequest:
 class ChatReply:
     """The reply; `tool_calls` are elements of the audit trail, and `replayed` marks a stored reply."""
 
+    turn_id: uuid.UUID
     conversation_id: int
     message_id: int
     response: str
@@ -50,13 +69,17 @@ class ChatReply:
 
 @dataclass(frozen=True)
 class Chat:
-    """Answers messages. `model_timeout_seconds` bounds one model call, the last two fields bound the history window."""
+    """Answers messages. `model_timeout_seconds` bounds one model call, the two fields after it the history window.
+
+    Without a `queue`, a turn that stops before its end waits for its client to send the request again.
+    """
 
     database: Database
     provider: agent.Provider
     model_timeout_seconds: float
     history_messages: int
     history_tokens: int
+    queue: Queue | None = None
 
     def answer(self, request: ChatRequest, seconds_left: Callable[[], float]) -> ChatReply:
         """Carry the turn to its end, from wherever it stands, within the `seconds_left` of this invocation.
@@ -65,50 +88,133 @@ class Chat:
             TaskchatError: the turn could not begin or could not finish. Recorded steps are kept.
         """
         budget = _Budget(self.model_timeout_seconds, seconds_left)
-        started = self._begin(request, budget)
-        if isinstance(started, turns.FinishedTurn):
-            *steps, final = started.replies
-            return ChatReply(
-                started.conversation_id, final.message_id, final.content, _tool_calls(steps), replayed=True
+        turn_request = _turn_request(request)
+        token = uuid.uuid4()
+
+        def work(connection: Connection) -> _Work | turns.FinishedTurn:
+            turn = turns.begin(connection, turn_request, token, budget.lease_seconds())
+            if isinstance(turn, turns.FinishedTurn):
+                return turn
+            has_history = request.conversation_id is not None
+            return self._work(
+                connection, turn, request.principal, request.message, request.time_zone, has_history=has_history
             )
-        turn = _RunningTurn(self.database, request, budget, started.turn.lease, _tool_calls(started.turn.steps))
+
+        begun = self.database.transaction(work, seconds_left=seconds_left)
+        return _replayed(begun) if isinstance(begun, turns.FinishedTurn) else self._carry_on(begun, budget)
+
+    def accept(self, request: ChatRequest, seconds_left: Callable[[], float]) -> uuid.UUID | ChatReply:
+        """Record the message and leave its turn to the worker; return the turn's id, or the reply that it has already.
+
+        Raises:
+            TaskchatError: the turn cannot begin.
+        """
+        turn_request = _turn_request(request)
+        accepted = self.database.transaction(
+            lambda connection: turns.accept(connection, turn_request), seconds_left=seconds_left
+        )
+        if isinstance(accepted, turns.FinishedTurn):
+            return _replayed(accepted)
+        if not accepted.is_running:
+            self._send(accepted.turn_id)
+        return accepted.turn_id
+
+    def resume(self, turn_id: uuid.UUID, seconds_left: Callable[[], float]) -> ChatReply | None:
+        """Carry a turn to its end without its client. Return None if it is over, unknown or held by somebody.
+
+        Raises:
+            TaskchatError: the turn could not finish. It is failed, or queued for another attempt.
+        """
+        budget = _Budget(self.model_timeout_seconds, seconds_left)
+        token = uuid.uuid4()
+
+        def work(connection: Connection) -> _Work | None:
+            taken = turns.take(connection, turn_id, token, budget.lease_seconds())
+            if taken is None:
+                return None
+            time_zone = time_zones.parse(taken.time_zone or "")
+            return self._work(connection, taken.started, taken.principal, taken.message, time_zone, has_history=True)
+
+        try:
+            begun = self.database.transaction(work, seconds_left=seconds_left)
+        except ConversationBusyError as busy:
+            self._send(turn_id, busy.retry_after_seconds)
+            raise
+        return None if begun is None else self._carry_on(begun, budget)
+
+    def sweep(self, seconds_left: Callable[[], float]) -> int:
+        """Queue the turns that nobody works on although they are not over, and forget old keys; return how many."""
+        found = self.database.transaction(
+            lambda connection: turns.unfinished(connection, SWEPT_AT_ONCE), seconds_left=seconds_left
+        )
+        for turn_id in found:
+            self._send(turn_id)
+        self.database.transaction(
+            lambda connection: turns.forget_old_keys(connection, SWEPT_AT_ONCE), seconds_left=seconds_left
+        )
+        return len(found)
+
+    def turn(self, user_id: uuid.UUID, turn_id: uuid.UUID, seconds_left: Callable[[], float]) -> turns.TurnRecord:
+        """Return a turn of a person.
+
+        Raises:
+            NotFoundError: the person has no such turn.
+        """
+        return self.database.transaction(
+            lambda connection: turns.get(connection, user_id, turn_id), seconds_left=seconds_left
+        )
+
+    def cancel(self, user_id: uuid.UUID, turn_id: uuid.UUID, seconds_left: Callable[[], float]) -> None:
+        """Cancel a turn of a person; see `turns.cancel`."""
+        self.database.transaction(
+            lambda connection: turns.cancel(connection, user_id, turn_id), seconds_left=seconds_left
+        )
+
+    def _work(
+        self,
+        connection: Connection,
+        turn: turns.StartedTurn,
+        principal: Principal,
+        message: str,
+        time_zone: tzinfo,
+        *,
+        has_history: bool,
+    ) -> "_Work":
+        history: Sequence[conversations.WindowMessage] = []
+        if has_history:
+            history = conversations.load_window(
+                connection,
+                principal.user_id,
+                turn.lease.conversation_id,
+                messages=self.history_messages,
+                tokens=self.history_tokens,
+                before_turn=turn.lease.turn_id,
+            )
+        return _Work(turn, principal, message, time_zone, history)
+
+    def _carry_on(self, work: "_Work", budget: "_Budget") -> ChatReply:
+        """Let the agent work on a turn whose lease this invocation holds."""
+        turn = _RunningTurn(
+            self.database,
+            work,
+            budget,
+            self._send,
+            work.turn.lease,
+            work.turn.idle_attempts,
+            _tool_calls(work.turn.steps),
+        )
         with turn.given_back_on_error():
             answer = agent.run(
                 self.provider,
-                _question(request, started),
+                _question(work),
                 record_step=turn.record_step,
                 model_seconds=budget.model_seconds,
             )
             return turn.finish(answer)
 
-    def _begin(self, request: ChatRequest, budget: "_Budget") -> "_Started | turns.FinishedTurn":
-        turn_request = turns.TurnRequest(
-            principal=request.principal,
-            idempotency_key=request.idempotency_key,
-            request_hash=_hash(request),
-            conversation_id=request.conversation_id,
-            message=request.message,
-            message_context=agent.time_context(datetime.now(request.time_zone)),
-        )
-        token = uuid.uuid4()
-
-        def work(connection: Connection) -> _Started | turns.FinishedTurn:
-            turn = turns.begin(connection, turn_request, token, budget.lease_seconds())
-            if isinstance(turn, turns.FinishedTurn):
-                return turn
-            if request.conversation_id is None:
-                return _Started(turn, history=[])
-            history = conversations.load_window(
-                connection,
-                request.principal.user_id,
-                request.conversation_id,
-                messages=self.history_messages,
-                tokens=self.history_tokens,
-                before_turn=turn.lease.turn_id,
-            )
-            return _Started(turn, history)
-
-        return self.database.transaction(work, seconds_left=budget.seconds_left)
+    def _send(self, turn_id: uuid.UUID, delay_seconds: float = 0.0) -> None:
+        if self.queue is not None:
+            self.queue.send(turn_id, delay_seconds)
 
 
 @dataclass(frozen=True)
@@ -125,19 +231,26 @@ class _Budget:
 
 
 @dataclass(frozen=True)
-class _Started:
+class _Work:
+    """A turn that this invocation may work on, and all that it needs for that."""
+
     turn: turns.StartedTurn
+    principal: Principal
+    message: str
+    time_zone: tzinfo
     history: Sequence[conversations.WindowMessage]
 
 
 @dataclass
 class _RunningTurn:
-    """A turn whose lease this invocation holds."""
+    """A turn whose lease this invocation holds. `send` queues it for the worker, in so many seconds."""
 
     database: Database
-    request: ChatRequest
+    work: _Work
     budget: _Budget
+    send: Callable[[uuid.UUID, float], None]
     lease: turns.Lease
+    idle_attempts: int
     tool_calls: list[Mapping[str, Any]] = field(default_factory=list)
 
     def record_step(self, completion: agent.Completion) -> Sequence[Mapping[str, Any]]:
@@ -146,7 +259,7 @@ class _RunningTurn:
 
         def work(connection: Connection) -> Sequence[Mapping[str, Any]]:
             calls = [
-                call(connection, request, user_id=self.request.principal.user_id, time_zone=self.request.time_zone)
+                call(connection, request, user_id=self.work.principal.user_id, time_zone=self.work.time_zone)
                 for request in completion.requests
             ]
             turns.record_step(
@@ -164,6 +277,7 @@ class _RunningTurn:
 
         calls = self._write(work, renewed, lambda recorded: recorded.tool_calls or [])
         self.tool_calls.extend(calls)
+        self.idle_attempts = 0
         return calls
 
     def finish(self, completion: agent.Completion) -> ChatReply:
@@ -181,7 +295,9 @@ class _RunningTurn:
             )
 
         message_id = self._write(work, renewed, lambda recorded: recorded.message_id)
-        return ChatReply(self.lease.conversation_id, message_id, completion.content, self.tool_calls)
+        return ChatReply(
+            self.lease.turn_id, self.lease.conversation_id, message_id, completion.content, self.tool_calls
+        )
 
     def _write(
         self, work: Callable[[Connection], Result], renewed: turns.Lease, result_of: Callable[[turns.Reply], Result]
@@ -201,35 +317,74 @@ class _RunningTurn:
 
     @contextmanager
     def given_back_on_error(self) -> Iterator[None]:
-        """Give the lease back if the block fails, so that the same request can continue at once."""
+        """Give the lease back if the block fails, so that the worker or the same request can continue at once."""
         try:
             yield
-        except TurnSupersededError:
+        except (TurnSupersededError, TurnCancelledError):
             raise
         except BaseException as error:
-            reason, is_permanent = _reason(error)
-            try:
-                self.database.transaction(
-                    lambda connection: turns.interrupt(connection, self.lease, reason, is_permanent=is_permanent),
-                    seconds_left=self.budget.seconds_left,
-                )
-            except DatabaseUnavailableError:
-                # The error that ended the turn says more to the client. The lease expires by itself.
-                _logger.warning("the lease of an interrupted turn could not be given back")
+            if isinstance(error, TaskchatError):
+                error.turn_id = self.lease.turn_id
+            self._give_back(error)
             raise
 
+    def _give_back(self, error: BaseException) -> None:
+        reason, is_permanent = _reason(error)
+        is_permanent = is_permanent or self.idle_attempts >= turns.MOST_IDLE_ATTEMPTS
+        delay_seconds = self._delay_seconds(error)
+        try:
+            was_held = self.database.transaction(
+                lambda connection: turns.interrupt(
+                    connection, self.lease, reason, is_permanent=is_permanent, resume_after_seconds=delay_seconds
+                ),
+                seconds_left=self.budget.seconds_left,
+            )
+        except DatabaseUnavailableError:
+            # The error that ended the turn says more to the client. The lease expires by itself, and the sweep goes on.
+            _logger.warning("the lease of an interrupted turn could not be given back")
+            return
+        if was_held and not is_permanent:
+            self.send(self.lease.turn_id, delay_seconds)
 
-def _question(request: ChatRequest, started: _Started) -> agent.Question:
-    """Return the turn for the model: history, the person's message, the steps so far."""
-    turn = started.turn
-    return agent.Question(
+    def _delay_seconds(self, error: BaseException) -> float:
+        """Return how long the worker is to wait: not at all after progress, else longer after each idle attempt."""
+        if self.idle_attempts == 0 and isinstance(error, TurnInterruptedError):
+            return 0.0
+        back_off = FIRST_BACK_OFF_SECONDS * 4.0 ** max(0, self.idle_attempts - 1)
+        asked = error.retry_after_seconds if isinstance(error, ModelRateLimitedError) else 0.0
+        return min(max(back_off, float(asked)), LONGEST_DELAY_SECONDS)
+
+
+def _turn_request(request: ChatRequest) -> turns.TurnRequest:
+    return turns.TurnRequest(
+        principal=request.principal,
+        idempotency_key=request.idempotency_key,
+        request_hash=_hash(request),
+        conversation_id=request.conversation_id,
         message=request.message,
+        message_context=agent.time_context(datetime.now(request.time_zone)),
+        time_zone=str(request.time_zone),
+    )
+
+
+def _replayed(turn: turns.FinishedTurn) -> ChatReply:
+    *steps, final = turn.replies
+    return ChatReply(
+        turn.turn_id, turn.conversation_id, final.message_id, final.content, _tool_calls(steps), replayed=True
+    )
+
+
+def _question(work: _Work) -> agent.Question:
+    """Return the turn for the model: history, the person's message, the steps so far."""
+    turn = work.turn
+    return agent.Question(
+        message=work.message,
         context=turn.message_context or {},
-        history=started.history,
+        history=work.history,
         steps=turn.steps,
         provider_state=turn.provider_state,
-        conversation_key=_opaque(f"conversation {turn.lease.conversation_id} of {request.principal.user_id}"),
-        user_key=_opaque(f"user {request.principal.user_id}"),
+        conversation_key=_opaque(f"conversation {turn.lease.conversation_id} of {work.principal.user_id}"),
+        user_key=_opaque(f"user {work.principal.user_id}"),
     )
 
 

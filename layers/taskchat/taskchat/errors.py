@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 class TaskchatError(Exception):
@@ -16,13 +17,14 @@ class TaskchatError(Exception):
         class NotFoundError(TaskchatError, status=404, code="not-found", title="Not found"): ...
 
     `code` is stable, and callers compare it. `retryable` tells whether the same request can succeed if it is sent again
-    unchanged and with the same `Idempotency-Key`.
+    unchanged and with the same `Idempotency-Key`. `turn_id` names the turn that the error stopped, if there is one.
     """
 
     status: ClassVar[int]
     code: ClassVar[str]
     title: ClassVar[str]
     retryable: bool = False
+    turn_id: UUID | None = None
 
     def __init_subclass__(cls, *, status: int, code: str, title: str) -> None:
         super().__init_subclass__()

@@ -50,10 +50,11 @@ class Settings(BaseModel):
     openai_api: Literal["responses", "chat-completions"] | None = None
     openai_reasoning_effort: str | None = None
     openai_max_output_tokens: int = Field(default=8_192, ge=256, le=128_000)
-    model_timeout_seconds: float = Field(default=20.0, ge=3, le=25)
+    model_timeout_seconds: float = Field(default=20.0, ge=3, le=55)
     history_messages: int = Field(default=50, ge=2, le=500)
     history_tokens: int = Field(default=8_000, ge=500, le=200_000)
     database_deadline_seconds: float = Field(default=8.0, gt=0, le=25)
+    turn_queue_url: str | None = None
     jwt_issuer: str | None = None
     mcp_hosts: Names = ("127.0.0.1:*", "localhost:*")
     mcp_origins: Names = ("http://127.0.0.1:*", "http://localhost:*")

@@ -20,7 +20,7 @@ from taskchat.errors import (
     TurnSupersededError,
 )
 from taskchat.http import create_app, lambda_handler
-from taskchat.http.logs import logger
+from taskchat.logs import logger
 from tests.support.lambda_events import Answer, http_event, invoke
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"

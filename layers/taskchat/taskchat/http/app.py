@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from taskchat.errors import TooLargeError
 from taskchat.http import problems
 from taskchat.http.events import HttpApiEvent
-from taskchat.http.logs import logger
+from taskchat.logs import logger
 
 LARGEST_BODY_BYTES = 128 * 1024
 """A message has 8,000 characters, which take 96,000 bytes if each is escaped as a surrogate pair."""

@@ -1,23 +1,14 @@
 """Types that requests are made of: texts, ids and time zones."""
 
-import re
-from datetime import UTC, timedelta, timezone, tzinfo
+from datetime import tzinfo
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from taskchat import time_zones
 from taskchat.text import is_storable
 
-_ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-_LONGEST_ZONE_NAME_CHARACTERS = 64
-_FILES_BESIDE_ZONES = ("localtime", "posixrules", "posix", "right")
-"""Files of a system's zone database that are no zones of IANA's."""
-_UTC_NAMES = ("", "Z", "UTC")
-_OFFSET = re.compile(r"(?:UTC|GMT)?([+\-\N{MINUS SIGN}])(?:(\d{1,2})(?::([0-5]\d))?|(\d\d)([0-5]\d))", re.ASCII)
-_LARGEST_OFFSET = timedelta(hours=14)
-"""XML Schema part 2, section 3.2.7.3; the largest in use is +14:00, in Kiribati."""
 _UNKNOWN_TIME_ZONE = PydanticCustomError(
     "time_zone", "Give the name of an IANA time zone, such as Europe/Berlin, or an offset, such as +02:00"
 )
@@ -34,30 +25,9 @@ def _time_zone(value: object) -> tzinfo:
         return value
     if value is not None and not isinstance(value, str):
         raise _UNKNOWN_TIME_ZONE
-    name = (value or "").strip()
-    if name.upper() in _UTC_NAMES:
-        return UTC
-    if offset := _OFFSET.fullmatch(name.upper()):
-        return _fixed_offset(*offset.groups(default=""))
-    return _named_zone(name)
-
-
-def _fixed_offset(sign: str, hours: str, minutes: str, two_digit_hours: str, two_digit_minutes: str) -> tzinfo:
-    offset = timedelta(hours=int(hours or two_digit_hours), minutes=int(minutes or two_digit_minutes or 0))
-    if offset > _LARGEST_OFFSET:
-        raise _UNKNOWN_TIME_ZONE
-    return timezone(offset if sign == "+" else -offset)
-
-
-def _named_zone(name: str) -> ZoneInfo:
-    if len(name) > _LONGEST_ZONE_NAME_CHARACTERS or not _ZONE_NAME.fullmatch(name):
-        raise _UNKNOWN_TIME_ZONE
-    if name.partition("/")[0] in _FILES_BESIDE_ZONES:
-        raise _UNKNOWN_TIME_ZONE
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        # OSError: the name is that of a folder of zones, such as Europe.
+        return time_zones.parse(value or "")
+    except ValueError:
         raise _UNKNOWN_TIME_ZONE from None
 
 

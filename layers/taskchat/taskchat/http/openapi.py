@@ -44,6 +44,21 @@ IDEMPOTENCY_KEY_PARAMETER: Mapping[str, Any] = {
     "description": "Names the request, so that it has its effect once however often it is sent. Made up if left out.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
+PREFER_PARAMETER: Mapping[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": (
+        "`respond-async` asks for 202 at once, and the turn goes on by itself; with `wait=N`, only after N seconds "
+        "(RFC 7240)."
+    ),
+    "schema": {"type": "string", "examples": ["respond-async", "respond-async, wait=20"]},
+}
+LOCATION_HEADER: Mapping[str, Any] = {
+    "Location": {"description": "Path of the turn.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Preference-Applied": {"description": "The preference that was honoured.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}},
+}
 IDEMPOTENCY_HEADERS: Mapping[str, Any] = {
     "Idempotency-Key": {"description": "The key of the request.", "schema": {"type": "string"}},
     "Idempotent-Replayed": {

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from taskchat.errors import (
     TaskchatError,
     TooLargeError,
 )
-from taskchat.http.monitoring import note_defect, note_problem
+from taskchat.monitoring import note_defect, note_problem
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _OF_THE_FRAMEWORK: Mapping[int, type[TaskchatError]] = {
@@ -52,9 +53,16 @@ def problem(request: Request, error: TaskchatError, headers: Mapping[str, str] |
     if isinstance(error, RetryableError):
         document["retry_after_seconds"] = error.retry_after_seconds
         extra["Retry-After"] = str(error.retry_after_seconds)
+    if error.turn_id is not None:
+        extra["Location"] = turn_location(request, error.turn_id)
     # Headers that a dependency set, such as the idempotency key, belong on a failure, too.
     extra |= getattr(request.state, "response_headers", {})
     return JSONResponse({**document, **error.members()}, error.status, extra, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def turn_location(request: Request, turn_id: uuid.UUID) -> str:
+    """Return the path of a turn's resource, under the prefix at which a custom domain serves this API."""
+    return f"{request.scope.get('root_path', '')}/turns/{turn_id}"
 
 
 def _on_taskchat_error(request: Request, error: TaskchatError) -> JSONResponse:

@@ -1,20 +1,51 @@
-"""The durable turn: begin, record a step, finish, interrupt."""
+"""The durable turn: accept, begin, record a step, finish, interrupt; take and sweep for the worker."""
 
-from taskchat.turns.records import FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
-from taskchat.turns.transitions import LONGEST_LEASE_SECONDS, begin, cancel, finish, interrupt, record_step, recorded
+from taskchat.turns.background import forget_old_keys, take, unfinished
+from taskchat.turns.records import (
+    AcceptedTurn,
+    FinishedTurn,
+    Lease,
+    Reply,
+    StartedTurn,
+    TakenTurn,
+    TurnRecord,
+    TurnRequest,
+    Usage,
+)
+from taskchat.turns.resource import get
+from taskchat.turns.transitions import (
+    LONGEST_LEASE_SECONDS,
+    MOST_IDLE_ATTEMPTS,
+    accept,
+    begin,
+    cancel,
+    finish,
+    interrupt,
+    record_step,
+    recorded,
+)
 
 __all__ = [
     "LONGEST_LEASE_SECONDS",
+    "MOST_IDLE_ATTEMPTS",
+    "AcceptedTurn",
     "FinishedTurn",
     "Lease",
     "Reply",
     "StartedTurn",
+    "TakenTurn",
+    "TurnRecord",
     "TurnRequest",
     "Usage",
+    "accept",
     "begin",
     "cancel",
     "finish",
+    "forget_old_keys",
+    "get",
     "interrupt",
     "record_step",
     "recorded",
+    "take",
+    "unfinished",
 ]

@@ -3,14 +3,19 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
+from taskchat.models import TurnStatus
 from taskchat.principal import Principal
 
 
 @dataclass(frozen=True)
 class TurnRequest:
-    """A request to begin or to continue a turn. `turn_id` is used only if the idempotency key is new."""
+    """A request to begin or to continue a turn. `turn_id` is used only if the idempotency key is new.
+
+    `time_zone` is stored with the turn, as a name that `taskchat.time_zones.parse` reads.
+    """
 
     principal: Principal
     idempotency_key: str
@@ -18,6 +23,7 @@ class TurnRequest:
     conversation_id: int | None
     message: str
     message_context: Mapping[str, Any] | None = None
+    time_zone: str | None = None
     turn_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
@@ -64,17 +70,57 @@ class StartedTurn:
     """A turn that this invocation may work on, with the steps that earlier attempts recorded.
 
     `message_context` was stored beside the person's message, and `provider_state` with the last step.
+    `idle_attempts` counts the attempts since the last recorded step, this one included.
     """
 
     lease: Lease
     steps: Sequence[Reply]
     message_context: Mapping[str, Any] | None = None
     provider_state: Mapping[str, Any] | None = None
+    idle_attempts: int = 1
+
+
+@dataclass(frozen=True)
+class TakenTurn:
+    """A turn that the worker took, with all that the person's request said."""
+
+    started: StartedTurn
+    principal: Principal
+    message: str
+    time_zone: str | None
+
+
+@dataclass(frozen=True)
+class AcceptedTurn:
+    """A turn that goes on without its client. While it `is_running`, an invocation works on it."""
+
+    turn_id: uuid.UUID
+    is_running: bool = False
 
 
 @dataclass(frozen=True)
 class FinishedTurn:
     """A turn that had ended before this request came; the last reply is the final one."""
 
+    turn_id: uuid.UUID
     conversation_id: int
     replies: Sequence[Reply]
+
+
+@dataclass(frozen=True)
+class TurnRecord:
+    """A turn as its owner sees it. `response` and `message_id` are the final reply's.
+
+    `error` says why the turn stopped. `usage` is None before the first answer of a model.
+    """
+
+    turn_id: uuid.UUID
+    conversation_id: int | None
+    status: TurnStatus
+    tool_calls: Sequence[Mapping[str, Any]]
+    response: str | None
+    message_id: int | None
+    error: str | None
+    usage: Usage | None
+    created_at: datetime
+    finished_at: datetime | None

@@ -1,12 +1,17 @@
 """The durable turn: its transitions, from top to bottom. Each function does the work of one transaction.
 
-    begin ─────────▶ RUNNING ──record_step──▶ RUNNING ──finish──▶ FINISHED
-                      │   ▲
-            interrupt │   │ begin, same key (attempt + 1)
-                      ▼   │
-          INTERRUPTED or FAILED          RUNNING, lease expired ──newer message──▶ ABANDONED
+    accept ──▶ QUEUED
+                 │ background.take, or begin with the same key
+                 ▼
+    begin ──▶ RUNNING ──record_step──▶ RUNNING ──finish──▶ FINISHED
+               │   ▲
+     interrupt │   │ begin with the same key, or background.take (attempt + 1)
+               ▼   │
+    INTERRUPTED or FAILED      RUNNING, lease expired ──newer message──▶ ABANDONED
 
     any of them but FINISHED and ABANDONED ──cancel──▶ CANCELLED
+
+`taskchat.turns.background` has the transitions of the worker and of the sweep.
 
 An invocation that works on a turn holds its lease, which is a random token with an expiry time by the database's clock.
 Every write names the token and replaces it. A write whose COMMIT was already applied, and a write by an invocation
@@ -44,7 +49,6 @@ from taskchat.errors import (
     ConversationDeletedError,
     IdempotencyKeyReusedError,
     NotFoundError,
-    RetryableError,
     TurnCancelledError,
     TurnFinishedError,
     TurnInProgressError,
@@ -52,14 +56,18 @@ from taskchat.errors import (
 )
 from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_in, utc_now
 from taskchat.models.columns import SECONDS
-from taskchat.turns.records import FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
+from taskchat.turns.records import AcceptedTurn, FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
 from taskchat.turns.writes import Writes
 
 BEGIN_TRIES = 4
 """Retries when another turn of the conversation starts and ends between our checks."""
 LONGEST_LEASE_SECONDS = 60.0
 """A lease covers one model call, so a longer one means that a clock was changed. It counts as expired."""
-
+SWEEP_AFTER_SECONDS = 60.0
+"""How long a turn may wait for the worker before the sweep takes its message for lost."""
+MOST_IDLE_ATTEMPTS = 5
+"""Attempts in a row that record no step, after which a turn is failed."""
+RETRY_AFTER_QUEUED_SECONDS = 2
 
 _HELD = (
     TURNS.c.id == bindparam("turn_id"),
@@ -122,10 +130,32 @@ def begin(
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
+def accept(connection: Connection, request: TurnRequest) -> AcceptedTurn | FinishedTurn:
+    """Record a turn that the worker will run, or find the one that already has this idempotency key.
+
+    A turn that stopped, for whatever reason, is queued again.
+
+    Raises:
+        TaskchatError: as `begin`, apart from TurnInProgressError.
+    """
+    for _ in range(BEGIN_TRIES):
+        if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS)) is not None:
+            return AcceptedTurn(lease.turn_id)
+        if (turn := _find_by_key(connection, request)) is not None:
+            return _accept_again(connection, request, turn)
+        _make_way(connection, request)
+    raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
+
+
 _stepping = (
     update(TURNS)
     .where(*_HELD)
-    .values(**_LEASE, **_COST, provider_state=bindparam("new_provider_state", type_=TURNS.c.provider_state.type))
+    .values(
+        **_LEASE,
+        **_COST,
+        provider_state=bindparam("new_provider_state", type_=TURNS.c.provider_state.type),
+        idle_attempts=0,
+    )
     .returning(TURNS.c.id, TURNS.c.conversation_id)
     .cte("turn")
 )
@@ -217,23 +247,35 @@ def recorded(connection: Connection, renewed: Lease) -> Sequence[Reply] | None:
 
     A transaction is repeated when the answer to its COMMIT was lost. If the COMMIT was applied, the repeated write is
     refused, and this function finds what the first one recorded.
+
+    Raises:
+        TurnCancelledError: the person cancelled the turn meanwhile.
     """
-    is_ours = select(TURNS.c.id).where(TURNS.c.id == renewed.turn_id, TURNS.c.lease_token == renewed.token)
-    if connection.execute(is_ours).one_or_none() is None:
+    turn = connection.execute(
+        select(TURNS.c.status, TURNS.c.lease_token, TURNS.c.conversation_id).where(TURNS.c.id == renewed.turn_id)
+    ).one_or_none()
+    if turn is not None and turn.status is TurnStatus.CANCELLED and turn.conversation_id is not None:
+        raise _cancelled()
+    if turn is None or turn.lease_token != renewed.token:
         return None
     return _replies(connection, renewed.turn_id)
 
 
-def interrupt(connection: Connection, held: Lease, reason: str, *, is_permanent: bool) -> None:
-    """Give the lease back before the turn's end, or do nothing if the lease is lost.
+def interrupt(
+    connection: Connection, held: Lease, reason: str, *, is_permanent: bool, resume_after_seconds: float = 0.0
+) -> bool:
+    """Give the lease back before the turn's end. Return False if the lease is lost, which changes nothing.
 
-    `is_permanent` says that the same request will fail again until somebody removes the `reason`.
+    `is_permanent` says that the same request will fail again until somebody removes the `reason`. Otherwise the worker
+    has `resume_after_seconds`, and some time more, before the sweep sends the turn to it again.
     """
-    status = TurnStatus.FAILED if is_permanent else TurnStatus.INTERRUPTED
-    changes: dict[str, Any] = {"status": status, "error": reason}
+    changes: dict[str, Any] = {"error": reason}
     if is_permanent:
-        changes["provider_state"] = None
-    connection.execute(update(TURNS).where(*_HELD).values(changes), _held(held))
+        changes |= {"status": TurnStatus.FAILED, "finished_at": utc_now(), "provider_state": None}
+    else:
+        waiting = utc_in(literal(resume_after_seconds + SWEEP_AFTER_SECONDS, SECONDS))
+        changes |= {"status": TurnStatus.INTERRUPTED, "lease_expires_at": waiting}
+    return connection.execute(update(TURNS).where(*_HELD).values(changes), _held(held)).rowcount > 0
 
 
 def cancel(connection: Connection, user_id: uuid.UUID, turn_id: uuid.UUID) -> None:
@@ -266,14 +308,23 @@ def _beginning(dialect: ModuleType) -> Writes:
         "user_id": CONVERSATIONS.c.user_id,
         "idempotency_key": bindparam("new_idempotency_key", type_=String),
         "request_hash": bindparam("new_request_hash", type_=String),
-        "status": literal(TurnStatus.RUNNING, TURNS.c.status.type),
-        "attempt": literal(1),
+        "status": bindparam("new_status", type_=TURNS.c.status.type),
+        "attempt": bindparam("new_attempt", type_=TURNS.c.attempt.type),
+        "idle_attempts": bindparam("new_attempt", type_=TURNS.c.attempt.type),
+        "time_zone": bindparam("new_time_zone", type_=TURNS.c.time_zone.type),
         **_LEASE,
     }
+    queued = select(TURNS.c.id).where(
+        TURNS.c.conversation_id == CONVERSATIONS.c.id, TURNS.c.status == TurnStatus.QUEUED
+    )
     # The lock makes a conversation that is being deleted count as deleted.
     own_conversation = (
         select(*row.values())
-        .where(CONVERSATIONS.c.id == bindparam("conversation"), CONVERSATIONS.c.user_id == bindparam("user"))
+        .where(
+            CONVERSATIONS.c.id == bindparam("conversation"),
+            CONVERSATIONS.c.user_id == bindparam("user"),
+            ~queued.exists(),
+        )
         .with_for_update(read=True, key_share=True)
     )
     turn = (
@@ -289,8 +340,14 @@ def _beginning(dialect: ModuleType) -> Writes:
 _BEGIN = {"postgresql": _beginning(postgresql), "sqlite": _beginning(sqlite)}
 
 
-def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, lease_seconds: float) -> Lease | None:
-    """Insert the turn and the person's message, or return None if the key or the conversation is taken."""
+def _insert(
+    connection: Connection, request: TurnRequest, token: uuid.UUID | None, lease_seconds: float
+) -> Lease | None:
+    """Insert the turn and the person's message, or return None if the key or the conversation is taken.
+
+    Without a token the turn is queued.
+    """
+    attempt = 0 if token is None else 1
     is_new = request.conversation_id is None
     conversation_id = request.conversation_id or conversations.create(connection, request.principal, request.message)
     values = {
@@ -299,30 +356,39 @@ def _insert(connection: Connection, request: TurnRequest, token: uuid.UUID, leas
         "user": request.principal.user_id,
         "new_idempotency_key": request.idempotency_key,
         "new_request_hash": request.request_hash,
+        "new_time_zone": request.time_zone,
+        "new_status": TurnStatus.QUEUED if token is None else TurnStatus.RUNNING,
+        "new_attempt": attempt,
         "new_token": token,
         "lease_seconds": lease_seconds,
         **_message_values(request.message, None, request.message_context),
     }
     if _BEGIN[connection.dialect.name].run(connection, values) is not None:
-        return Lease(request.turn_id, conversation_id, 1, token)
+        return Lease(request.turn_id, conversation_id, attempt, token or request.turn_id)
     if is_new:
         connection.execute(delete(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id))
     return None
 
 
+TURN_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    TURNS.c.id,
+    TURNS.c.user_id,
+    TURNS.c.conversation_id,
+    TURNS.c.request_hash,
+    TURNS.c.status,
+    TURNS.c.attempt,
+    TURNS.c.idle_attempts,
+    TURNS.c.lease_token,
+    TURNS.c.lease_expires_at,
+    TURNS.c.provider_state,
+    TURNS.c.error,
+    TURNS.c.time_zone,
+    utc_now().label("now"),
+)
+
+
 def _find_by_key(connection: Connection, request: TurnRequest) -> Row[Any] | None:
-    columns = (
-        TURNS.c.id,
-        TURNS.c.conversation_id,
-        TURNS.c.request_hash,
-        TURNS.c.status,
-        TURNS.c.attempt,
-        TURNS.c.lease_token,
-        TURNS.c.lease_expires_at,
-        TURNS.c.provider_state,
-        utc_now().label("now"),
-    )
-    statement = select(*columns).where(
+    statement = select(*TURN_COLUMNS).where(
         TURNS.c.user_id == request.principal.user_id, TURNS.c.idempotency_key == request.idempotency_key
     )
     return connection.execute(statement.with_for_update()).one_or_none()
@@ -332,43 +398,97 @@ def _continue(
     connection: Connection, request: TurnRequest, turn: Row[Any], token: uuid.UUID, lease_seconds: float
 ) -> StartedTurn | FinishedTurn:
     """Take over a turn that stopped, or return one that is finished."""
+    if (finished := _refuse_or_replay(connection, request, turn)) is not None:
+        return finished
+    if turn.lease_token == token:
+        # This invocation took the turn already, and the answer to its COMMIT was lost.
+        return started(connection, turn, token, turn.attempt, turn.idle_attempts)
+    if turn.status is TurnStatus.RUNNING and has_live_lease(turn):
+        in_progress = TurnInProgressError(
+            "This request is being worked on.", retry_after_seconds=math.ceil(_lease_seconds(turn))
+        )
+        in_progress.turn_id = turn.id
+        raise in_progress
+    _refuse_if_superseded(connection, turn)
+    return take_over(connection, turn, token, lease_seconds)
+
+
+def _accept_again(connection: Connection, request: TurnRequest, turn: Row[Any]) -> AcceptedTurn | FinishedTurn:
+    """Queue a turn that stopped, or return one that is on its way or finished."""
+    if (finished := _refuse_or_replay(connection, request, turn)) is not None:
+        return finished
+    if turn.status is TurnStatus.RUNNING and has_live_lease(turn):
+        return AcceptedTurn(turn.id, is_running=True)
+    _refuse_if_superseded(connection, turn)
+    connection.execute(
+        update(TURNS)
+        .where(TURNS.c.id == turn.id)
+        .values(
+            status=TurnStatus.QUEUED,
+            lease_token=None,
+            lease_expires_at=utc_in(literal(SWEEP_AFTER_SECONDS, SECONDS)),
+            idle_attempts=0 if turn.status is TurnStatus.FAILED else turn.idle_attempts,
+            error=None,
+            finished_at=None,
+        )
+    )
+    return AcceptedTurn(turn.id)
+
+
+def _refuse_or_replay(connection: Connection, request: TurnRequest, turn: Row[Any]) -> FinishedTurn | None:
+    """Return a turn that is finished, and refuse the request if its turn cannot go on."""
     if turn.request_hash != request.request_hash:
         raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
     if turn.conversation_id is None:
         raise ConversationDeletedError("The conversation of this request was deleted.")
     if turn.status is TurnStatus.CANCELLED:
-        raise TurnCancelledError("This request was cancelled; send the message again as a new one.")
+        raise _cancelled()
     if turn.status is TurnStatus.FINISHED:
-        return FinishedTurn(turn.conversation_id, _replies(connection, turn.id))
-    if turn.lease_token == token:
-        # This invocation took the turn already, and the answer to its COMMIT was lost.
-        return _started(connection, turn, Lease(turn.id, turn.conversation_id, turn.attempt, token))
-    if turn.status is TurnStatus.RUNNING:
-        _refuse_a_live_lease(turn, TurnInProgressError, "This request is being worked on.")
-    if turn.status in (TurnStatus.ABANDONED, TurnStatus.REPLACED) or _has_newer_turn(connection, turn):
+        return FinishedTurn(turn.id, turn.conversation_id, _replies(connection, turn.id))
+    return None
+
+
+def _refuse_if_superseded(connection: Connection, turn: Row[Any]) -> None:
+    if turn.status in (TurnStatus.ABANDONED, TurnStatus.REPLACED) or has_newer_turn(connection, turn):
         raise TurnSupersededError("A newer message was sent to this conversation; send this one again as a new one.")
-    attempt = turn.attempt + 1
+
+
+def take_over(connection: Connection, turn: Row[Any], token: uuid.UUID, lease_seconds: float) -> StartedTurn:
+    """Take the lease of a turn that nobody works on.
+
+    Raises:
+        ConversationBusyError: another turn of the conversation is running.
+    """
+    running = (TURNS.c.conversation_id == turn.conversation_id, TURNS.c.status == TurnStatus.RUNNING)
+    if connection.execute(select(TURNS.c.id).where(*running, TURNS.c.id != turn.id)).first() is not None:
+        raise ConversationBusyError("Another message of this conversation is being answered.", retry_after_seconds=2)
+    # A person who sends the request of a failed turn again asks for five attempts more.
+    idle_attempts = 1 if turn.status is TurnStatus.FAILED else turn.idle_attempts + 1
     connection.execute(
         update(TURNS)
         .where(TURNS.c.id == turn.id)
         .values(
             status=TurnStatus.RUNNING,
-            attempt=attempt,
+            attempt=turn.attempt + 1,
+            idle_attempts=idle_attempts,
             lease_token=token,
             lease_expires_at=utc_in(literal(lease_seconds, SECONDS)),
             error=None,
+            finished_at=None,
         )
     )
-    return _started(connection, turn, Lease(turn.id, turn.conversation_id, attempt, token))
+    return started(connection, turn, token, turn.attempt + 1, idle_attempts)
 
 
-def _started(connection: Connection, turn: Row[Any], lease: Lease) -> StartedTurn:
+def started(connection: Connection, turn: Row[Any], token: uuid.UUID, attempt: int, idle_attempts: int) -> StartedTurn:
+    """Return a turn whose lease this invocation has taken, with its steps."""
     asked = select(MESSAGES.c.model_context).where(MESSAGES.c.turn_id == turn.id, MESSAGES.c.role == Role.USER)
     context = connection.execute(asked).scalar_one_or_none()
-    return StartedTurn(lease, _replies(connection, turn.id), context, turn.provider_state)
+    lease = Lease(turn.id, turn.conversation_id, attempt, token)
+    return StartedTurn(lease, _replies(connection, turn.id), context, turn.provider_state, idle_attempts)
 
 
-def _has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
+def has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
     """Tell whether the conversation has a newer turn, whose model has read this turn's message already.
 
     The lock waits for a turn that is being inserted, and keeps others from being inserted until COMMIT.
@@ -397,17 +517,26 @@ def _make_way(connection: Connection, request: TurnRequest) -> None:
         .with_for_update()
     ).one_or_none()
     if running is not None:
-        _refuse_a_live_lease(running, ConversationBusyError, "Another message of this conversation is being answered.")
+        if has_live_lease(running):
+            detail = "Another message of this conversation is being answered."
+            raise ConversationBusyError(detail, retry_after_seconds=math.ceil(_lease_seconds(running)))
         abandoned = {"status": TurnStatus.ABANDONED, "provider_state": None}
         connection.execute(update(TURNS).where(TURNS.c.id == running.id).values(abandoned))
     elif request.conversation_id is not None:
         conversations.get(connection, request.principal.user_id, request.conversation_id)
+        queued = (TURNS.c.conversation_id == request.conversation_id, TURNS.c.status == TurnStatus.QUEUED)
+        if connection.execute(select(TURNS.c.id).where(*queued).limit(1)).first() is not None:
+            detail = "An earlier message of this conversation waits for its answer."
+            raise ConversationBusyError(detail, retry_after_seconds=RETRY_AFTER_QUEUED_SECONDS)
 
 
-def _refuse_a_live_lease(turn: Row[Any], error: type[RetryableError], detail: str) -> None:
-    left_seconds = (turn.lease_expires_at - turn.now).total_seconds()
-    if 0 < left_seconds <= LONGEST_LEASE_SECONDS:
-        raise error(detail, retry_after_seconds=math.ceil(left_seconds))
+def has_live_lease(turn: Row[Any]) -> bool:
+    """Tell whether the lease of a running turn has not expired."""
+    return 0 < _lease_seconds(turn) <= LONGEST_LEASE_SECONDS
+
+
+def _lease_seconds(turn: Row[Any]) -> float:
+    return float((turn.lease_expires_at - turn.now).total_seconds())
 
 
 def _held(lease: Lease) -> dict[str, Any]:
@@ -435,3 +564,7 @@ def _replies(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
 
 def _superseded() -> TurnSupersededError:
     return TurnSupersededError("Another attempt has taken this turn over, or its conversation was deleted.")
+
+
+def _cancelled() -> TurnCancelledError:
+    return TurnCancelledError("This request was cancelled; send the message again as a new one.")

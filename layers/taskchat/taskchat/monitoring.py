@@ -5,7 +5,7 @@ from contextlib import suppress
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from taskchat.errors import InternalError, TaskchatError
-from taskchat.http.logs import logger
+from taskchat.logs import logger
 
 METRICS_NAMESPACE = "Taskchat"
 PROBLEMS_METRIC = "Problems"

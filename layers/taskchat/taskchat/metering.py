@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from taskchat.agent import Completion, Prompt, Provider, Usage
-from taskchat.http.logs import logger
-from taskchat.http.monitoring import METRICS_NAMESPACE
+from taskchat.logs import logger
+from taskchat.monitoring import METRICS_NAMESPACE
 
 
 class Meter:
