@@ -18,7 +18,8 @@ METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 """Methods that a route of an HTTP API can have."""
 ANY_METHOD = "ANY"
 DEFAULT_PATH = "$default"
-_RATE = re.compile(r"rate\((\d+) minutes?\)")
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_RATE_SECONDS = {"minute": 60.0, "hour": 3_600.0, "day": 86_400.0}
 LAMBDA_TIMEOUT_SECONDS = 3
 LAMBDA_MEMORY_MB = 128
 """Lambda's defaults."""
@@ -161,8 +162,8 @@ def _schedules(function: Function, events: Mapping[str, Any]) -> Iterator[Schedu
             properties = event["Properties"]
             rate = _RATE.fullmatch(properties["Schedule"])
             if rate is None:
-                raise ValueError(f"the schedule {properties['Schedule']} is not a rate in minutes")
-            yield Schedule(function, 60.0 * int(rate[1]), json.loads(properties.get("Input", "{}")))
+                raise ValueError(f"the schedule {properties['Schedule']} is not a rate")
+            yield Schedule(function, int(rate[1]) * _RATE_SECONDS[rate[2]], json.loads(properties.get("Input", "{}")))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

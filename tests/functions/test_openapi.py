@@ -69,11 +69,11 @@ def test_every_reference_leads_to_a_component(app: FastAPI) -> None:
 
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for app in APPS for _, operation in operations(app)]
-    assert len(ids) == len(set(ids)) == 10
+    assert len(ids) == len(set(ids)) == 12
     assert "post_chat" in ids
 
 
 def test_the_idempotency_key_is_declared() -> None:
-    ((_, chat),) = operations(chat_app)
-    assert [parameter["name"] for parameter in chat["parameters"]] == ["Idempotency-Key"]
+    chat = dict(operations(chat_app))["/chat"]
+    assert [parameter["name"] for parameter in chat["parameters"]] == ["Idempotency-Key", "Prefer"]
     assert set(chat["responses"]["200"]["headers"]) == {"Idempotency-Key", "Idempotent-Replayed"}

@@ -35,7 +35,7 @@ def test_a_message_is_answered_with_what_was_done(post_chat: Post, scripted_mode
     scripted_model.script(calls(("create_task", {"title": "Buy groceries", "priority": "high"})), says("Added."))
     answer = post_chat(BUY_GROCERIES)
     assert answer.status == 200
-    assert answer.body.keys() == {"conversation_id", "message_id", "response", "tool_calls"}
+    assert answer.body.keys() == {"turn_id", "conversation_id", "message_id", "response", "tool_calls"}
     assert answer.body["response"] == "Added."
     (call,) = answer.body["tool_calls"]
     assert (call["id"], call["tool"], call["result"]["created"]) == ("call_1", "create_task", True)

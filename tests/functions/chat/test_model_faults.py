@@ -328,7 +328,8 @@ def test_a_defect_is_logged_whole_answered_bare_and_counted(
     assert "OPENAI_API_KEY" not in json.dumps(answer.body)
     (logged,) = (line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR")
     assert "SettingsError: set OPENAI_API_KEY or OPENAI_API_KEY_SECRET" in logged["exception"]
-    (metric,) = (line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "Problems" in line)
+    metrics = map(json.loads, capsys.readouterr().out.splitlines())
+    (metric,) = (line for line in metrics if "Problems" in line)
     assert (metric["Problems"], metric["code"]) == ([1.0], "internal")
     assert_kept_and_still_free(TurnStatus.FAILED)
 
