@@ -59,8 +59,10 @@ def take(connection: Connection, turn_id: uuid.UUID, token: uuid.UUID, lease_sec
         return None
     else:
         taken = take_over(connection, turn, token, lease_seconds)
-    asked = select(USERS.c.subject, USERS.c.email, MESSAGES.c.content).where(
-        USERS.c.id == turn.user_id, MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.USER
+    asked = (
+        select(USERS.c.subject, USERS.c.email, MESSAGES.c.content)
+        .join_from(MESSAGES, USERS, USERS.c.id == turn.user_id)
+        .where(MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.USER)
     )
     person = connection.execute(asked).one()
     principal = Principal(turn.user_id, person.subject, person.email)

@@ -139,11 +139,13 @@ def accept(connection: Connection, request: TurnRequest) -> AcceptedTurn | Finis
         TaskchatError: as `begin`, apart from TurnInProgressError.
     """
     for _ in range(BEGIN_TRIES):
-        if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS)) is not None:
-            return AcceptedTurn(lease.turn_id)
         if (turn := _find_by_key(connection, request)) is not None:
             return _accept_again(connection, request, turn)
-        _make_way(connection, request)
+        if request.conversation_id is not None:
+            _make_way(connection, request)
+            _lock_conversation(connection, request.conversation_id)
+        if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS)) is not None:
+            return AcceptedTurn(lease.turn_id)
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
@@ -301,7 +303,11 @@ def cancel(connection: Connection, user_id: uuid.UUID, turn_id: uuid.UUID) -> No
         raise TurnFinishedError("This turn has ended and cannot be cancelled.")
 
 
-def _beginning(dialect: ModuleType) -> Writes:
+def _beginning(dialect: ModuleType, occupied: Sequence[TurnStatus]) -> Writes:
+    """Return the INSERT of a turn and its message, for a conversation without a turn in one of the states.
+
+    The unique index keeps out a second running turn, also one that is not committed yet.
+    """
     row: dict[str, ColumnElement[Any]] = {
         "id": bindparam("turn_id", type_=TURNS.c.id.type),
         "conversation_id": CONVERSATIONS.c.id,
@@ -314,16 +320,14 @@ def _beginning(dialect: ModuleType) -> Writes:
         "time_zone": bindparam("new_time_zone", type_=TURNS.c.time_zone.type),
         **_LEASE,
     }
-    queued = select(TURNS.c.id).where(
-        TURNS.c.conversation_id == CONVERSATIONS.c.id, TURNS.c.status == TurnStatus.QUEUED
-    )
+    occupying = select(TURNS.c.id).where(TURNS.c.conversation_id == CONVERSATIONS.c.id, TURNS.c.status.in_(occupied))
     # The lock makes a conversation that is being deleted count as deleted.
     own_conversation = (
         select(*row.values())
         .where(
             CONVERSATIONS.c.id == bindparam("conversation"),
             CONVERSATIONS.c.user_id == bindparam("user"),
-            ~queued.exists(),
+            ~occupying.exists(),
         )
         .with_for_update(read=True, key_share=True)
     )
@@ -337,7 +341,9 @@ def _beginning(dialect: ModuleType) -> Writes:
     return Writes(turn, _message(turn, Role.USER))
 
 
-_BEGIN = {"postgresql": _beginning(postgresql), "sqlite": _beginning(sqlite)}
+_DIALECTS = {"postgresql": postgresql, "sqlite": sqlite}
+_BEGIN = {name: _beginning(dialect, [TurnStatus.QUEUED]) for name, dialect in _DIALECTS.items()}
+_ACCEPT = {name: _beginning(dialect, [TurnStatus.QUEUED, TurnStatus.RUNNING]) for name, dialect in _DIALECTS.items()}
 
 
 def _insert(
@@ -363,7 +369,8 @@ def _insert(
         "lease_seconds": lease_seconds,
         **_message_values(request.message, None, request.message_context),
     }
-    if _BEGIN[connection.dialect.name].run(connection, values) is not None:
+    writes = _ACCEPT if token is None else _BEGIN
+    if writes[connection.dialect.name].run(connection, values) is not None:
         return Lease(request.turn_id, conversation_id, attempt, token or request.turn_id)
     if is_new:
         connection.execute(delete(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id))
@@ -493,8 +500,7 @@ def has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
 
     The lock waits for a turn that is being inserted, and keeps others from being inserted until COMMIT.
     """
-    conversation = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id == turn.conversation_id).with_for_update()
-    connection.execute(conversation).one_or_none()
+    _lock_conversation(connection, turn.conversation_id)
     own_message_id = select(func.min(MESSAGES.c.id)).where(MESSAGES.c.turn_id == turn.id).scalar_subquery()
     newer = select(MESSAGES.c.id).where(
         MESSAGES.c.conversation_id == turn.conversation_id,
@@ -504,8 +510,19 @@ def has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
     return connection.execute(newer.limit(1)).one_or_none() is not None
 
 
+def _lock_conversation(connection: Connection, conversation_id: int) -> None:
+    """Wait for turns that are being inserted, and keep others from being inserted until COMMIT."""
+    conversation = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id == conversation_id)
+    connection.execute(conversation.with_for_update()).one_or_none()
+
+
 def _make_way(connection: Connection, request: TurnRequest) -> None:
-    """Abandon the conversation's running turn if its lease has expired."""
+    """Abandon the conversation's running turn if its lease has expired.
+
+    Raises:
+        ConversationBusyError: a turn is being worked on, or waits for the worker.
+        NotFoundError: the person has no such conversation.
+    """
     columns = (TURNS.c.id, TURNS.c.lease_expires_at, utc_now().label("now"))
     running = connection.execute(
         select(*columns)
@@ -520,7 +537,7 @@ def _make_way(connection: Connection, request: TurnRequest) -> None:
         if has_live_lease(running):
             detail = "Another message of this conversation is being answered."
             raise ConversationBusyError(detail, retry_after_seconds=math.ceil(_lease_seconds(running)))
-        abandoned = {"status": TurnStatus.ABANDONED, "provider_state": None}
+        abandoned = {"status": TurnStatus.ABANDONED, "finished_at": utc_now(), "provider_state": None}
         connection.execute(update(TURNS).where(TURNS.c.id == running.id).values(abandoned))
     elif request.conversation_id is not None:
         conversations.get(connection, request.principal.user_id, request.conversation_id)
