@@ -14,6 +14,12 @@ class Killed(BaseException):
     """Raised where the work ends; no code under test may catch it."""
 
 
+class _NoConnection:
+    def rollback(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class KillSwitch:
     """Counts the points of a run, two for each statement, and acts at one of them.
 
@@ -45,6 +51,10 @@ class KillSwitch:
         if self.passed == self.point:
             self.reached = True
             self._act(self, dbapi_connection)
+
+    def pass_by_outside_of_the_database(self) -> None:
+        """Count one point at which no connection is in use."""
+        self.pass_by(_NoConnection())
 
     def _around_statement(self, connection: Any, *_: Any) -> None:
         self.pass_by(connection.connection.dbapi_connection)
