@@ -66,10 +66,16 @@ def _mcp(outputs: Mapping[str, str]) -> dict[str, Any]:
     return _event(outputs, "POST", "/mcp", call)
 
 
+def _sweep(_outputs: Mapping[str, str]) -> dict[str, Any]:
+    # It does what the schedule does every minute.
+    return {"action": "sweep"}
+
+
 _PROBES: Mapping[str, tuple[Callable[[Mapping[str, str]], dict[str, Any]], Callable[[Any], bool]]] = {
     "ChatFunction": (_chat, lambda body: body["code"] == "not-found" and str(NO_CONVERSATION) in body["detail"]),
     "ConversationsFunction": (_conversations, lambda body: isinstance(body["items"], list)),
     "McpFunction": (_mcp, lambda body: body["result"].get("isError") is not True),
+    "WorkerFunction": (_sweep, lambda body: isinstance(body["queued"], int)),
 }
 """For each function an event, and whether the body of the answer is one that the database was needed for."""
 
@@ -106,6 +112,9 @@ def _invoke(stage: Stage, name: str, event: Mapping[str, Any]) -> Answer:
         content = json.loads(answer["Payload"].read() or b"null")
     if "FunctionError" in answer or not isinstance(content, Mapping):
         return 0, content
+    if "statusCode" not in content:
+        # The worker has no route, and answers as it is invoked.
+        return 200, content
     return int(content["statusCode"]), _parsed(content.get("body") or "")
 
 

@@ -93,6 +93,11 @@ class Queue:
                 self._changed.wait(wait)
         return None
 
+    def waiting_seconds(self) -> list[float]:
+        """Return in how many seconds each message is received, at the earliest."""
+        with self._changed:
+            return [max(0.0, message.visible_at - time.monotonic()) for message in sorted(self._messages)]
+
     def return_failed(self, message: Message) -> bool:
         """Make a message that failed visible again after a while. Return False if it has failed too often."""
         if message.receives >= MOST_RECEIVES:

@@ -41,9 +41,9 @@ def _work(record: SQSRecord, lambda_context: Any) -> None:
     A turn that stops is queued anew by `Chat`, with the delay that its fault asks for, so this message is done. Only a
     fault before the turn was taken, such as a database that does not answer, makes the message come again.
     """
-    turn_id = turn_id_of(record.body)
-    logger.append_keys(turn_id=str(turn_id))
     try:
+        turn_id = turn_id_of(record.body)
+        logger.append_keys(turn_id=str(turn_id))
         with metered(provider) as model:
             reply = chat(model).resume(turn_id, lambda: _seconds_left(lambda_context))
             model.is_finished = reply is not None

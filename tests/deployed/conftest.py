@@ -77,7 +77,7 @@ class Account:
     build: Path
     parameters: dict[str, str]
     tokens: dict[str, str] = field(default_factory=dict)
-    functions: tuple[str, ...] = ("ChatFunction", "ConversationsFunction", "McpFunction")
+    functions: tuple[str, ...] = ("ChatFunction", "ConversationsFunction", "McpFunction", "WorkerFunction")
     first: Run = field(default=Run(1, ""))
     """The first release."""
 

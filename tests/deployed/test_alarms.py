@@ -15,9 +15,12 @@ from tests.deployed.conftest import PEOPLE, STACK, Account, Response
 ANN, _ = PEOPLE
 NOT_ALARMED: set[str] = {"usage-limit-reached"}
 """Counted, and no reason to wake anybody: a person's own limit."""
+SERVICES = ("chat", "conversations", "mcp", "worker")
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
 API_GATEWAY = {"4xx", "5xx", "Count", "IntegrationLatency", "Latency", "DataProcessed"}
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""
+SQS_DOCUMENTED = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
 LAMBDA_DOCUMENTED = {"ClaimedAccountConcurrency", "ConcurrentExecutions"}
 """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-concurrency.html"""
 
@@ -25,7 +28,7 @@ LAMBDA_DOCUMENTED = {"ClaimedAccountConcurrency", "ConcurrentExecutions"}
 def written(account: Account) -> set[Metric]:
     """Return the metrics in the log lines of the functions (CloudWatch's embedded metric format)."""
     found: set[Metric] = set()
-    for name in ("chat", "conversations", "mcp"):
+    for name in SERVICES:
         for line in account.log(f"/taskchat/{STACK}/{name}"):
             if not line.startswith("{") or '"_aws"' not in line:
                 continue
@@ -124,7 +127,9 @@ def test_every_alarm_on_our_metrics_matches_the_log(released: Account) -> None:
     for namespace, metric, values in ours:
         dimensions = dict(values)
         assert (namespace, metric, frozenset(dimensions)) in names
-        assert dimensions["service"] in services | {f"{STACK}-{name}" for name in ("chat", "conversations", "mcp")}
+        assert dimensions["service"] in services | {
+            f"{STACK}-{name}" for name in SERVICES
+        }
         assert dimensions.get("code", "internal") in codes
 
 
@@ -143,6 +148,8 @@ def test_every_alarm_on_aws_metrics_names_one_that_exists(released: Account) -> 
                 assert dimensions.get("FunctionName") in functions | {None}
             elif namespace == "AWS/Lambda":
                 assert (namespace, metric, values) in exist
+            elif namespace == "AWS/SQS":
+                assert metric in SQS_DOCUMENTED
             elif namespace == "AWS/ApiGateway":
                 assert metric in API_GATEWAY
                 assert dimensions["ApiId"] == released.resources()["Api"]

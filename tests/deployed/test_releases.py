@@ -68,7 +68,7 @@ def test_a_release_of_a_timeout_alone_goes_live(released: Account) -> None:
     released.deploy()
 
     assert is_all_new(released, before)
-    assert {released.live(name)["Timeout"] for name in released.functions} == {28}
+    assert {released.live(name)["Timeout"] for name in released.functions} == {28, 900}
 
 
 def test_a_renamed_secret_goes_live_without_an_outage(released: Account, database: str) -> None:

@@ -16,7 +16,8 @@ from taskchat.errors import (
     TurnSupersededError,
 )
 from taskchat.models import Role, TurnStatus
-from taskchat.turns import AcceptedTurn, FinishedTurn, StartedTurn, TakenTurn, TurnRequest
+from taskchat.principal import Principal
+from taskchat.turns import AcceptedTurn, FinishedTurn, StartedTurn, TakenTurn, TurnRecord, TurnRequest
 from tests.taskchat.turns.transitions import (
     ANN,
     BOB,
@@ -59,6 +60,14 @@ def taken(database: Database, turn_id: uuid.UUID) -> TakenTurn:
 
 def swept(database: Database) -> list[uuid.UUID]:
     return list(database.transaction(lambda connection: turns.unfinished(connection, 100)))
+
+
+def shown(database: Database, person: Principal, turn_id: uuid.UUID) -> TurnRecord:
+    return database.transaction(lambda connection: turns.get(connection, person.user_id, turn_id))
+
+
+def delete_conversation(database: Database, conversation_id: int) -> None:
+    database.transaction(lambda connection: conversations.delete(connection, ANN.user_id, conversation_id))
 
 
 def wait_for_the_sweep(database: Database, turn_id: uuid.UUID) -> None:
@@ -222,8 +231,7 @@ def test_a_queued_turn_can_be_cancelled(database: Database) -> None:
 
 def test_a_deleted_conversation_leaves_the_worker_nothing(database: Database) -> None:
     turn_id = accepted(database)
-    conversation_id = stored_turn(database, turn_id).conversation_id
-    database.transaction(lambda connection: conversations.delete(connection, ANN.user_id, conversation_id))
+    delete_conversation(database, stored_turn(database, turn_id).conversation_id)
     assert take(database, turn_id) is None
     assert swept(database) == []
 
@@ -276,8 +284,7 @@ def test_old_keys_of_deleted_conversations_are_forgotten(database: Database) -> 
     old, new, kept = (started(database, turn_request(key)) for key in ("old", "new", "kept"))
     for lease in (old, new):
         finish(database, lease)
-        conversation_id = lease.conversation_id
-        database.transaction(lambda connection, i=conversation_id: conversations.delete(connection, ANN.user_id, i))
+        delete_conversation(database, lease.conversation_id)
     for lease in (old, kept):
         change_turn(database, lease.turn_id, created_at=LONG_AGO)
     assert database.transaction(lambda connection: turns.forget_old_keys(connection, 100)) == 1
@@ -287,10 +294,10 @@ def test_old_keys_of_deleted_conversations_are_forgotten(database: Database) -> 
 
 def test_a_turn_shows_its_steps_and_then_its_reply(database: Database) -> None:
     lease = record_step(database, started(database))
-    under_way = database.transaction(lambda connection: turns.get(connection, ANN.user_id, lease.turn_id))
+    under_way = shown(database, ANN, lease.turn_id)
     assert (under_way.status, len(under_way.tool_calls), under_way.response) == (TurnStatus.RUNNING, 1, None)
     message_id = finish(database, lease)
-    done = database.transaction(lambda connection: turns.get(connection, ANN.user_id, lease.turn_id))
+    done = shown(database, ANN, lease.turn_id)
     assert (done.status, done.message_id) == (TurnStatus.FINISHED, message_id)
     assert done.response
     assert done.usage is not None
@@ -301,4 +308,4 @@ def test_a_foreign_turn_is_not_found(database: Database) -> None:
     lease = started(database)
     for person, turn_id in ((BOB, lease.turn_id), (ANN, uuid.uuid4())):
         with pytest.raises(NotFoundError):
-            database.transaction(lambda connection, p=person, t=turn_id: turns.get(connection, p.user_id, t))
+            shown(database, person, turn_id)
