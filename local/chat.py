@@ -1,4 +1,8 @@
-"""`python -m local.chat`, which is `make chat`: talk to a running Taskchat, a line at a time, in one conversation."""
+"""`python -m local.chat`, which is `make chat`: talk to a running Taskchat, a line at a time, in one conversation.
+
+A message is accepted at once, and its turn is watched until it ends. On a terminal each step is shown as it is
+recorded. Ctrl-C cancels the turn, and at the prompt it ends the program.
+"""
 
 import http.client
 import json
@@ -8,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Mapping
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,10 @@ TIMEOUT_SECONDS = 35
 """A little longer than the gateway takes at most."""
 ATTEMPTS = 3
 LONGEST_WAIT_SECONDS = 30
+POLL_SECONDS = 0.2
+UNDER_WAY = ("queued", "running", "interrupted")
+ENDS = {"cancelled": "cancelled", "abandoned": "a newer message took its place", "replaced": "replaced"}
+"""Words for a turn that ended without a reply and without an error."""
 
 
 class ChatError(Exception):
@@ -35,7 +44,7 @@ def main() -> int:
             # A line that is not UTF-8 must not end the conversation, nor an answer that the terminal cannot show.
             stream.reconfigure(encoding="utf-8" if stream is sys.stdin else None, errors=errors)
     try:
-        _talk(f"http://{HOST}:{read_port(os.environ)}/chat")
+        _talk(f"http://{HOST}:{read_port(os.environ)}")
     except (EOFError, KeyboardInterrupt):
         return 0
     except BrokenPipeError:
@@ -60,14 +69,57 @@ def _talk(url: str) -> None:
             continue
         try:
             _check_encoding(message)
-            answer = _send(url, {"message": message, "conversation_id": conversation_id, "timezone": time_zone()})
-            response, conversation_id = str(answer["response"]), answer["conversation_id"]
+            body = {"message": message, "conversation_id": conversation_id, "timezone": time_zone()}
+            headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+            answer = _send(url, "POST", "/chat", body, headers)
+            conversation_id = answer["conversation_id"]
+            response = _watch(url, answer["id"]) if "status" in answer else str(answer["response"])
         except ChatError as error:
             print(f"     ({error})", flush=True)
         except (KeyError, TypeError):
             print(f"     (what answers at {url} is not Taskchat)", flush=True)
         else:
             print(response, flush=True)
+
+
+def _watch(url: str, turn_id: str) -> str:
+    """Return the reply of a turn, when it is finished; show its steps meanwhile."""
+    shown: list[str] = []
+    try:
+        while True:
+            turn = _send(url, "GET", f"/turns/{turn_id}")
+            _show(turn, shown)
+            if turn["status"] == "finished":
+                return str(turn["response"])
+            if turn["status"] not in UNDER_WAY:
+                raise ChatError(str(turn["error"] or ENDS.get(turn["status"], turn["status"])))
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        return _cancel(url, turn_id)
+
+
+def _cancel(url: str, turn_id: str) -> str:
+    """Cancel a turn, or return its reply if it has finished meanwhile."""
+    try:
+        _send(url, "DELETE", f"/turns/{turn_id}")
+    except ChatError:
+        turn = _send(url, "GET", f"/turns/{turn_id}")
+        if turn["status"] == "finished":
+            return str(turn["response"])
+        raise
+    raise ChatError("cancelled; what was done until then stays")
+
+
+def _show(turn: dict[str, Any], shown: list[str]) -> None:
+    """Print what is new about a turn, for a person at a terminal."""
+    if not sys.stdout.isatty():
+        return
+    lines = [f"     {call['tool']} ..." for call in turn["tool_calls"]]
+    if turn["status"] == "interrupted" and turn["error"]:
+        lines.append(f"     ({turn['error']} It goes on by itself.)")
+    for line in lines[len(shown) :]:
+        print(line, flush=True)
+    shown[:] = lines if len(lines) > len(shown) else shown
 
 
 def _read_line() -> str:
@@ -83,17 +135,23 @@ def _check_encoding(message: str) -> None:
         raise ChatError("this line is not valid UTF-8, so it was not sent") from None
 
 
-def _send(url: str, body: dict[str, Any]) -> Any:
-    """Send a message and return the answer; try again with the same key if the answer says when."""
-    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)  # noqa: S310
+def _send(
+    url: str, method: str, path: str, body: dict[str, Any] | None = None, headers: Mapping[str, str] | None = None
+) -> Any:
+    """Send a request and return the answer; try again with the same key if the answer says when."""
+    request = urllib.request.Request(  # noqa: S310
+        url + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     left = ATTEMPTS
     while True:
         left -= 1
         try:
             with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                return json.load(answer)
+                return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             with error:
                 wait_seconds = error.headers.get("Retry-After", "")

@@ -6,6 +6,7 @@ Runs in the emulator's own environment. It reaches into ministack, whose version
 - `Body` of an HTTP API makes its authorizer, routes and CORS rules.
 - An alarm may have `Metrics` (metric math). It is stored and never evaluated.
 - Types that have no effect on a request are stored: saved queries, CodeDeploy, branding of the sign-in page.
+- `MaximumConcurrency` of a queue's consumer may be a parameter, whose value is text.
 - An archive is unpacked once and not for every process of a function, which takes most of ministack's time.
 """
 
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ministack.core import lambda_runtime
-from ministack.services import apigateway
+from ministack.services import apigateway, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 from samtranslator.translator import transform as sam
 
@@ -53,6 +54,8 @@ def install() -> None:
             "update": lambda physical_id, *_: (physical_id, {}),
             "delete": lambda *_: None,
         }
+    concurrency = lambda_svc._sqs_esm_concurrency
+    lambda_svc._sqs_esm_concurrency = lambda *arguments: int(concurrency(*arguments))
     store_alarm = provisioners._cw_metric_alarm_record
 
     def record(name: str, props: Mapping[str, Any]) -> Any:

@@ -127,9 +127,7 @@ def test_every_alarm_on_our_metrics_matches_the_log(released: Account) -> None:
     for namespace, metric, values in ours:
         dimensions = dict(values)
         assert (namespace, metric, frozenset(dimensions)) in names
-        assert dimensions["service"] in services | {
-            f"{STACK}-{name}" for name in SERVICES
-        }
+        assert dimensions["service"] in services | {f"{STACK}-{name}" for name in SERVICES}
         assert dimensions.get("code", "internal") in codes
 
 

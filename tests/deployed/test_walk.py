@@ -1,10 +1,13 @@
 """The README's deployment section, from the first release on, as people then use the API."""
 
+import json
+import time
 from typing import Any
 
 from tests.deployed.conftest import PEOPLE, Account
 
 ANN, BOB = PEOPLE
+LONGEST_TURN_SECONDS = 60.0
 MCP = {"Accept": "application/json, text/event-stream", "MCP_Protocol_Version": "2025-11-25"}
 
 
@@ -51,6 +54,31 @@ def test_a_turn_is_answered_and_replayed(released: Account) -> None:
     assert first.body["tool_calls"][0]["tool"] == "create_task"
     assert (again.status, again.body) == (200, first.body)
     assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_a_turn_goes_on_without_its_client(released: Account) -> None:
+    accepted = released.call("POST", "/chat", ANN, {"message": "Add a task to rest"}, Prefer="respond-async")
+    assert (accepted.status, accepted.body["status"]) == (202, "queued"), accepted.body
+
+    turn = accepted
+    deadline = time.monotonic() + LONGEST_TURN_SECONDS
+    while turn.body["status"] in {"queued", "running"} and time.monotonic() < deadline:
+        time.sleep(0.1)
+        turn = released.call("GET", accepted.headers["location"], ANN)
+    assert turn.body["status"] == "finished", turn.body
+    assert turn.body["tool_calls"][0]["tool"] == "create_task"
+    assert released.call("DELETE", accepted.headers["location"], ANN).body["code"] == "turn-finished"
+    assert released.call("GET", accepted.headers["location"], BOB).status == 404
+
+
+def test_the_schedule_sweeps_every_minute(released: Account) -> None:
+    events = released.client("events")
+    (rule,) = events.list_rules()["Rules"]
+    (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
+
+    swept = released.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"])
+    assert json.loads(swept["Payload"].read()) == {"queued": 0}
 
 
 def test_two_people_do_not_see_each_other(released: Account) -> None:
