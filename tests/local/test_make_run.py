@@ -6,18 +6,22 @@ import select
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.local.conftest import Running, Start, environment, instances, run
-from tests.support.scripted_model import ReceivedRequest, ScriptedModel, Silence, hangs
+from tests.support.scripted_model import ReceivedRequest, ScriptedModel, Silence, calls, hangs
 
 TIMEOUT_SECONDS = 60
 
@@ -234,6 +238,49 @@ def test_it_needs_no_home_and_no_python_variables(start: Start) -> None:
     assert running.stop(signal.SIGTERM) == (0, "")
 
 
+def finished(running: Running, turn_id: str) -> dict[str, Any]:
+    """Return a turn when it is over."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        status, turn = fetch(running, "GET", f"/turns/{turn_id}")
+        assert status == 200, turn
+        if turn["status"] not in {"queued", "running", "interrupted"}:
+            return dict(turn)
+        time.sleep(0.05)
+    raise AssertionError(f"the turn does not end: {turn}")
+
+
+def test_a_turn_goes_on_when_every_function_was_killed(start: Start) -> None:
+    running = start()
+    for process_id in instances(running.process.pid):
+        os.kill(process_id, signal.SIGKILL)
+    status, turn = fetch(running, "POST", "/chat", {"message": "Add a task to rest"}, Prefer="respond-async")
+    assert status in {202, 500}
+    if status == 500:
+        status, turn = fetch(running, "POST", "/chat", {"message": "Add a task to rest"}, Prefer="respond-async")
+    assert finished(running, turn["id"])["response"].startswith('Added "Rest"')
+
+
+def test_a_turn_outlives_the_program(start: Start, clone: Path) -> None:
+    accepted: dict[str, Any] = {}
+    with ScriptedModel() as model, ThreadPoolExecutor() as executor:
+        has_asked = threading.Event()
+
+        def hang(_request: ReceivedRequest) -> Silence:
+            has_asked.set()
+            return hangs()
+
+        model.script(hang)
+        running: Running = start(OPENAI_BASE_URL=model.base_url)
+        status, accepted = fetch(running, "POST", "/chat", {"message": "Add a task to wait"}, Prefer="respond-async")
+        assert status == 202
+        assert executor.submit(has_asked.wait, TIMEOUT_SECONDS).result()
+        running.stop(signal.SIGKILL)
+    with closing(sqlite3.connect(clone / ".local" / "taskchat.sqlite3")) as database, database:
+        database.execute("UPDATE turns SET lease_expires_at = '2026-01-01' WHERE status = 'running'")
+    assert finished(start(), accepted["id"])["response"].startswith('Added "Wait"')
+
+
 def test_functions_write_to_the_log_and_not_to_the_console(running: Running) -> None:
     (function, *_) = instances(running.process.pid)
     written_to = {Path(f"/proc/{function}/fd/{number}").readlink() for number in (1, 2)}
@@ -275,6 +322,42 @@ def test_make_chat_says_when_nothing_answers(clone: Path) -> None:
         closed = server.getsockname()[1]
     (line,) = chat(clone, closed, b"hi\n")
     assert "is `make run` running?" in line
+
+
+def test_control_c_in_make_chat_cancels_the_turn(start: Start, clone: Path) -> None:
+    def interrupt(_request: ReceivedRequest) -> Silence:
+        # The worker may ask the model before the chat has heard of its turn.
+        assert heard.wait(TIMEOUT_SECONDS)
+        talk.send_signal(signal.SIGINT)
+        return hangs()
+
+    heard = threading.Event()
+    with ScriptedModel() as model:
+        model.script(calls(("create_task", {"title": "Milk"})), interrupt)
+        running = start(OPENAI_BASE_URL=model.base_url)
+        terminal, other_end = os.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-m", "local.chat"],
+            cwd=clone,
+            env=environment(PORT=str(running.port)),
+            stdin=subprocess.PIPE,
+            stdout=other_end,
+        ) as talk:
+            os.close(other_end)
+            assert talk.stdin
+            talk.stdin.write(b"Add milk\n")
+            talk.stdin.flush()
+            with os.fdopen(terminal, encoding="utf-8") as shown:
+                assert shown.readline().strip() == "create_task ..."
+                heard.set()
+                assert shown.readline().strip() == "(cancelled; what was done until then stays)"
+                talk.stdin.close()
+            assert talk.wait(TIMEOUT_SECONDS) == 0
+        status, conversations = fetch(running, "GET", "/conversations")
+        assert status == 200
+        number = conversations["items"][0]["id"]
+        _, messages = fetch(running, "GET", f"/conversations/{number}/messages")
+        assert [len(message["tool_calls"] or ()) for message in messages["items"]] == [0, 1]
 
 
 def test_make_chat_ends_with_its_reader(running: Running, clone: Path) -> None:
