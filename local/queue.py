@@ -55,7 +55,8 @@ class Queue:
         OSError: no port is free.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._retry_seconds = retry_seconds
         self._messages: list[Message] = []
         self._changed = threading.Condition()
         self._is_closed = False
@@ -102,7 +103,7 @@ class Queue:
         """Make a message that failed visible again after a while. Return False if it has failed too often."""
         if message.receives >= MOST_RECEIVES:
             return False
-        message.visible_at = time.monotonic() + RETRY_SECONDS
+        message.visible_at = time.monotonic() + self._retry_seconds
         self._add(message)
         return True
 

@@ -41,6 +41,15 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     }
 
 
+def dies_once(event: dict[str, Any], _context: Any) -> Any:
+    """Die at the first message; write to the pipe that the second one names."""
+    pipe = Path(event["Records"][0]["body"])
+    if event["Records"][0]["attributes"]["ApproximateReceiveCount"] == "1":
+        os._exit(3)
+    pipe.write_text("handled", encoding="utf-8")
+    return {"batchItemFailures": []}
+
+
 def _command(event: dict[str, Any]) -> dict[str, Any]:
     try:
         command = json.loads(event.get("body") or "{}")
