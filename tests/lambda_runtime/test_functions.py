@@ -16,7 +16,7 @@ from tests.lambda_runtime.conftest import ROOT, Migration, StartFunction
 from tests.support.lambda_events import http_event
 
 EVENTS = ROOT / "events"
-HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if re.match(r"chat|conversation|mcp", path.stem))
+HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if re.match(r"chat|conversation|mcp|turn", path.stem))
 MIGRATE_EVENTS = sorted(path.stem for path in EVENTS.glob("migrate*.json"))
 COMPILED_FROM_SOURCE = re.compile(r"# code object from (/.*\.py)$", re.MULTILINE)
 READ_FROM_BYTECODE = re.compile(r"# code object from '(/.*\.pyc)'$", re.MULTILINE)
@@ -39,6 +39,7 @@ def routes() -> dict[str, str]:
         for name, resource in resources.items()
         if resource["Type"] == "AWS::Serverless::Function"
         for event in resource["Properties"].get("Events", {}).values()
+        if event["Type"] == "HttpApi"
     }
 
 
@@ -46,7 +47,8 @@ def expected_status(name: str, route_key: str) -> HTTPStatus:
     """Return what a sample is answered with: /mcp has no stream and no session, and here there is no issuer."""
     if name in {"mcp-get", "mcp-delete"}:
         return HTTPStatus.METHOD_NOT_ALLOWED
-    if name.startswith("mcp-metadata"):
+    # The turn of the sample is nobody's.
+    if name.startswith(("mcp-metadata", "turn")):
         return HTTPStatus.NOT_FOUND
     return HTTPStatus.NO_CONTENT if route_key.startswith("DELETE") else HTTPStatus.OK
 
@@ -162,11 +164,22 @@ def test_each_sample_of_migrate_succeeds(start_function: StartFunction, name: st
     assert answer["action"] == sample(name).get("action", "upgrade")
 
 
+@pytest.mark.usefixtures("migrated")
+@pytest.mark.parametrize(
+    ("name", "answer"), [("worker-sweep", {"queued": 0}), ("worker-turn", {"batchItemFailures": []})]
+)
+def test_each_sample_of_the_worker_succeeds(
+    start_function: StartFunction, offline_provider: Mapping[str, str], name: str, answer: dict[str, Any]
+) -> None:
+    assert start_function("WorkerFunction", offline_provider).invoke(sample(name)) == answer
+
+
 COLD_STARTS = [
     ("ChatFunction", "chat"),
     ("ConversationsFunction", "conversations-list"),
     ("McpFunction", "mcp-tools-call"),
     ("MigrateFunction", "migrate"),
+    ("WorkerFunction", "worker-sweep"),
 ]
 
 
