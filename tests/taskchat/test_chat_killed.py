@@ -154,7 +154,7 @@ def assert_exactly_once(database: Database, reply: ChatReply) -> None:
 
 def forget_everything(database: Database) -> None:
     """Empty the tables, through the only way out that messages have."""
-    for table in (Conversation.metadata.tables[name] for name in ("conversations", "tasks")):
+    for table in (Conversation.metadata.tables[name] for name in ("conversations", "turns", "tasks")):
         database.transaction(lambda connection, table=table: connection.execute(table.delete()))  # type: ignore[misc]
 
 

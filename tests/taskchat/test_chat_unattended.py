@@ -260,11 +260,12 @@ def test_a_permanent_failure_ends_the_turn(
     assert None not in rows(database, col(Turn.error))
 
 
-def test_a_turn_of_the_release_before_has_no_time_zone(
-    queued_chat: Chat, queue: MemoryQueue, database: Database, behaviour: Behaviour
+@pytest.mark.parametrize("time_zone", [None, "Nowhere/Any_more"])
+def test_a_turn_without_a_usable_time_zone_ends(
+    queued_chat: Chat, queue: MemoryQueue, database: Database, behaviour: Behaviour, time_zone: str | None
 ) -> None:
     accepts(queued_chat, behaviour)
-    without = update(Turn).values(time_zone=None)
+    without = update(Turn).values(time_zone=time_zone)
     database.transaction(lambda connection: connection.execute(without))
     work(queued_chat, queue)
     assert rows(database, col(Turn.status)) == [TurnStatus.FINISHED]

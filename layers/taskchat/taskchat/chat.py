@@ -11,8 +11,8 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -95,10 +95,10 @@ class Chat:
             turn = turns.begin(connection, turn_request, token, budget.lease_seconds())
             if isinstance(turn, turns.FinishedTurn):
                 return turn
-            has_history = request.conversation_id is not None
-            return self._work(
-                connection, turn, request.principal, request.message, request.time_zone, has_history=has_history
-            )
+            begun = _Work(turn, request.principal, request.message, request.time_zone)
+            if request.conversation_id is None:
+                return begun
+            return replace(begun, history=self._history(connection, request.principal.user_id, turn.lease))
 
         begun = self.database.transaction(work, seconds_left=seconds_left)
         return _replayed(begun) if isinstance(begun, turns.FinishedTurn) else self._carry_on(begun, budget)
@@ -128,19 +128,23 @@ class Chat:
         budget = _Budget(self.model_timeout_seconds, seconds_left)
         token = uuid.uuid4()
 
-        def work(connection: Connection) -> _Work | None:
-            taken = turns.take(connection, turn_id, token, budget.lease_seconds())
-            if taken is None:
-                return None
-            time_zone = time_zones.parse(taken.time_zone or "")
-            return self._work(connection, taken.started, taken.principal, taken.message, time_zone, has_history=True)
-
         try:
-            begun = self.database.transaction(work, seconds_left=seconds_left)
+            taken = self.database.transaction(
+                lambda connection: turns.take(connection, turn_id, token, budget.lease_seconds()),
+                seconds_left=seconds_left,
+            )
         except ConversationBusyError as busy:
             self._send(turn_id, busy.retry_after_seconds)
             raise
-        return None if begun is None else self._carry_on(begun, budget)
+        if taken is None:
+            return None
+
+        def load_history(connection: Connection) -> Sequence[conversations.WindowMessage]:
+            return self._history(connection, taken.principal.user_id, taken.started.lease)
+
+        work = _Work(taken.started, taken.principal, taken.message, _time_zone(taken.time_zone))
+        # In a transaction of its own: a history that cannot be read is a fault of the turn, and counts as an attempt.
+        return self._carry_on(work, budget, lambda: self.database.transaction(load_history, seconds_left=seconds_left))
 
     def sweep(self, seconds_left: Callable[[], float]) -> int:
         """Queue the turns that nobody works on although they are not over, and forget old keys; return how many."""
@@ -170,29 +174,24 @@ class Chat:
             lambda connection: turns.cancel(connection, user_id, turn_id), seconds_left=seconds_left
         )
 
-    def _work(
-        self,
-        connection: Connection,
-        turn: turns.StartedTurn,
-        principal: Principal,
-        message: str,
-        time_zone: tzinfo,
-        *,
-        has_history: bool,
-    ) -> "_Work":
-        history: Sequence[conversations.WindowMessage] = []
-        if has_history:
-            history = conversations.load_window(
-                connection,
-                principal.user_id,
-                turn.lease.conversation_id,
-                messages=self.history_messages,
-                tokens=self.history_tokens,
-                before_turn=turn.lease.turn_id,
-            )
-        return _Work(turn, principal, message, time_zone, history)
+    def _history(
+        self, connection: Connection, user_id: uuid.UUID, lease: turns.Lease
+    ) -> Sequence[conversations.WindowMessage]:
+        return conversations.load_window(
+            connection,
+            user_id,
+            lease.conversation_id,
+            messages=self.history_messages,
+            tokens=self.history_tokens,
+            before_turn=lease.turn_id,
+        )
 
-    def _carry_on(self, work: "_Work", budget: "_Budget") -> ChatReply:
+    def _carry_on(
+        self,
+        work: "_Work",
+        budget: "_Budget",
+        load_history: Callable[[], Sequence[conversations.WindowMessage]] | None = None,
+    ) -> ChatReply:
         """Let the agent work on a turn whose lease this invocation holds."""
         turn = _RunningTurn(
             self.database,
@@ -204,6 +203,8 @@ class Chat:
             _tool_calls(work.turn.steps),
         )
         with turn.given_back_on_error():
+            if load_history is not None:
+                work = replace(work, history=load_history())
             answer = agent.run(
                 self.provider,
                 _question(work),
@@ -238,7 +239,7 @@ class _Work:
     principal: Principal
     message: str
     time_zone: tzinfo
-    history: Sequence[conversations.WindowMessage]
+    history: Sequence[conversations.WindowMessage] = ()
 
 
 @dataclass
@@ -365,6 +366,14 @@ def _turn_request(request: ChatRequest) -> turns.TurnRequest:
         message_context=agent.time_context(datetime.now(request.time_zone)),
         time_zone=str(request.time_zone),
     )
+
+
+def _time_zone(name: str | None) -> tzinfo:
+    """Return the time zone that is stored with a turn; UTC for none, and for one that is no longer known."""
+    try:
+        return time_zones.parse(name or "")
+    except ValueError:
+        return UTC
 
 
 def _replayed(turn: turns.FinishedTurn) -> ChatReply:
