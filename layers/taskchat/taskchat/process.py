@@ -1,6 +1,7 @@
 """The chat of this process: over its database, its provider and its queue, as the settings name them."""
 
 from functools import lru_cache
+from importlib import import_module
 
 from taskchat.agent import Api, OpenAIProvider, Provider, ProviderSettings
 from taskchat.chat import Chat
@@ -47,7 +48,6 @@ def chat(model: Provider) -> Chat:
 
 
 def load_what_sends_turns() -> None:
-    """Import the AWS SDK and make the queue's client, before a snapshot. Nothing is sent."""
-    queue = turn_queue()
-    if queue is not None:
-        queue.load()
+    """Import the AWS SDK if a queue is named; no credential is requested, because those in a snapshot would expire."""
+    if settings().turn_queue_url:
+        import_module("boto3")

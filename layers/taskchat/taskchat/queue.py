@@ -43,10 +43,6 @@ class SqsQueue:
         except (BotoCoreError, ClientError) as error:
             _logger.warning("turn %s is left to the sweep, because it could not be queued: %s", turn_id, error)
 
-    def load(self) -> None:
-        """Make the client now, which the first message would otherwise wait for."""
-        _ = self._client
-
     @cached_property
     def _client(self) -> Any:
         # The SDK takes 0.2 s to import, which an invocation that sends nothing does not need.
