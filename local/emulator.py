@@ -225,11 +225,11 @@ def _variables(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _value(given: Any, parameters: Mapping[str, Any]) -> str:
-    """Return a variable's value as far as it is known before a deployment: conditions are not, and give nothing."""
+    """Return a variable's value as far as it is known before a deployment: conditions and resources give nothing."""
     known = PSEUDO_PARAMETERS | {name: str(each.get("Default", "")) for name, each in parameters.items()}
     match given:
         case {"Ref": name}:
-            return known[name]
+            return known.get(name, "")
         case {"Fn::Join": [_, listed]}:
             return _value(listed, parameters)
         case {"Fn::Sub": str(text)}:
