@@ -356,7 +356,8 @@ def test_control_c_in_make_chat_cancels_the_turn(start: Start, clone: Path) -> N
                 heard.set()
                 assert shown.readline().strip() == "(cancelled; what was done until then stays)"
                 talk.stdin.close()
-            assert talk.wait(TIMEOUT_SECONDS) == 0
+                # The terminal stays open until the chat has ended.
+                assert talk.wait(TIMEOUT_SECONDS) == 0
         status, conversations = fetch(running, "GET", "/conversations")
         assert status == 200
         number = conversations["items"][0]["id"]
