@@ -348,6 +348,8 @@ def test_control_c_in_make_chat_cancels_the_turn(start: Start, clone: Path) -> N
             stdout=other_end,
         ) as talk:
             os.close(other_end)
+            watchdog = threading.Timer(TIMEOUT_SECONDS, talk.kill)
+            watchdog.start()
             assert talk.stdin
             talk.stdin.write(b"Add milk\n")
             talk.stdin.flush()
@@ -358,6 +360,8 @@ def test_control_c_in_make_chat_cancels_the_turn(start: Start, clone: Path) -> N
                 talk.stdin.close()
                 # The terminal stays open until the chat has ended.
                 assert talk.wait(TIMEOUT_SECONDS) == 0
+            watchdog.cancel()
+            watchdog.join()
         status, conversations = fetch(running, "GET", "/conversations")
         assert status == 200
         number = conversations["items"][0]["id"]
