@@ -75,7 +75,7 @@ async def get_metadata(*, request: Request) -> dict[str, Any]:
 
 
 def _base_url(request: Request) -> str:
-    # The Host header is the client's, and a client must not decide where others are sent.
+    # The domain name is the gateway's. The client controls the Host header.
     domain_name = request.scope["aws.event"]["requestContext"]["domainName"]
     return f"{request.url.scheme}://{domain_name}{request.scope['root_path']}"
 

@@ -68,7 +68,7 @@ PROMPTS: Mapping[str, _Kind] = {kind.shown.name: kind for kind in _KINDS}
 
 @dataclass(frozen=True)
 class Prompts:
-    """Lists and gets."""
+    """Handlers of `prompts/list` and `prompts/get`."""
 
     access: Access
 

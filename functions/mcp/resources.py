@@ -76,7 +76,7 @@ _TEMPLATES = [
 
 @dataclass(frozen=True)
 class Resources:
-    """Lists and reads."""
+    """Handlers of `resources/list`, `resources/templates/list` and `resources/read`."""
 
     access: Access
 

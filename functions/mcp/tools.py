@@ -1,4 +1,4 @@
-"""The tools of `taskchat.tools` in the terms of the protocol."""
+"""The tools of `taskchat.tools` over the protocol."""
 
 import json
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from taskchat.tools import TOOLS
 
 @dataclass(frozen=True)
 class Tools:
-    """Lists and calls."""
+    """Handlers of `tools/list` and `tools/call`."""
 
     access: Access
 
@@ -38,7 +38,7 @@ class Tools:
         return ListToolsResult(tools=shown_tools())
 
     async def call(self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> CallToolResult:
-        """Run a tool. A change is recorded, and a result says what a model has to correct.
+        """Run a tool. A change is recorded. A mistake of the model becomes a result that says what to correct.
 
         Raises:
             MCPError: there is no such tool.

@@ -38,7 +38,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 @dataclass(frozen=True)
 class _Outcome:
-    """The revisions before and after, the ones that were applied (or undone), and what only this action answers."""
+    """The revisions before and after, the applied or undone ones, and the fields that only this action returns."""
 
     from_revision: str | None
     to_revision: str | None
@@ -51,7 +51,7 @@ def run(request: Request, url: URL, limits: Limits) -> dict[str, Any]:
 
     Raises:
         NotConfirmedError: a downgrade came without its confirmation.
-        SchemaMismatchError: the database is not what the models or the contract say, or another application's.
+        SchemaMismatchError: the database differs from the models or the contract, or belongs to another application.
         alembic.util.CommandError: the revision does not exist, or no revisions lead to it.
         sqlalchemy.exc.DBAPIError: the database refused, or a limit was exceeded.
     """
@@ -117,7 +117,7 @@ def _upgrade(request: Upgrade, before: Position, connection: Connection, configu
 
 
 def _forgotten(request: Downgrade, before: Position, scripts: ScriptDirectory) -> list[str]:
-    """Return the losses that the revisions on the way tell of, in the order of the downgrade."""
+    """Return the data losses that the undone revisions declare, in the order of the downgrade."""
     way = scripts.iterate_revisions(before.revision, request.revision, select_for_downgrade=True)
     return [loss for script in way for loss in getattr(script.module, "FORGETS", ())]
 

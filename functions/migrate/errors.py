@@ -12,7 +12,7 @@ class InvalidEventError(MigrateError):
 
 
 class NotConfirmedError(MigrateError):
-    """Raised before a downgrade that was not confirmed; the text tells what it would lose."""
+    """Raised before a downgrade that was not confirmed. The text lists the data that it would lose."""
 
     def __init__(self, revision: str, losses: Sequence[str]) -> None:
         told = f"forgets {'; '.join(losses)}" if losses else "loses no data"
@@ -20,7 +20,7 @@ class NotConfirmedError(MigrateError):
 
 
 class SchemaMismatchError(MigrateError):
-    """Raised when the database is not what the models or the contract say, or is of another application."""
+    """Raised when the database differs from the models or the contract, or belongs to another application."""
 
 
 class MigrationFailedError(MigrateError):

@@ -1,4 +1,4 @@
-"""The revision that a database is at, and whether it is one of this application."""
+"""Read the revision of a database, and refuse a database of another application."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Whether the database keeps the contract, and the repair of missing triggers."""
+"""Check that the database keeps the contract, and restore missing triggers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ _TRIGGERS = {
 
 
 def verify(connection: Connection) -> dict[str, list[str]]:
-    """Return the names of the tables, indexes and triggers of the contract, all of which were found as it says.
+    """Compare the database with the contract, and return the names of its tables, indexes and triggers.
 
     Raises:
         SchemaMismatchError: something is missing or different; the message lists all of it.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
 SECRET_LIFETIME_SECONDS = 300
-"""How long a secret that was read is kept. A rotated one is used after that time, without a new deployment."""
+"""Lifetime of a secret in memory. A rotated secret is used after that time, without a new deployment."""
 SECRET_RETRY_SECONDS = 5
 SECRET_TIMEOUT_SECONDS = 2.0
 """Longest wait for a connection to Secrets Manager, and again for its answer."""
@@ -106,14 +106,14 @@ def settings() -> Settings:
 
 @lru_cache(maxsize=1)
 def secrets_manager() -> "SecretsProvider":
-    """Return the client of Secrets Manager, which keeps what it read for a while.
+    """Return the client of Secrets Manager, which caches secrets.
 
     Its requests are bounded. botocore's own limits, 60 s and five attempts, outlast an invocation.
 
     Raises:
-        botocore.exceptions.BotoCoreError: this process is not told a region.
+        botocore.exceptions.BotoCoreError: no region is configured.
     """
-    # They import boto3, which a function with plain variables does not need.
+    # These modules import boto3, which a function without secrets does not need.
     from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 

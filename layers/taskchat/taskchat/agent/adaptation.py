@@ -1,4 +1,4 @@
-"""What one process has learned about its provider, so that a new provider works without a setting of its own.
+"""Remember what a provider refused, so that a new provider works without settings of its own.
 
 A provider that refuses a request says why. If a remedy is known, it is applied from then on, with one warning. The
 table `REMEDIES` holds them all.
@@ -23,9 +23,9 @@ OPTIONAL_PARAMETERS: Final = (
 )
 """Parameters that a request can do without."""
 OUTPUT_LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-"""The names of one and the same parameter."""
+"""Names that providers give to the same parameter."""
 BASIC_SCHEMA_KEYWORDS: Final = frozenset({"type", "properties", "required", "items", "enum", "description"})
-"""What every provider knows of JSON Schema."""
+"""JSON Schema keywords that every provider accepts."""
 _REFUSED = re.compile(
     r"unsupported|not supported|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed|invalid(?!_)"
     r"|cannot find field|additional propert|does not support|doesn't support"
@@ -38,7 +38,7 @@ _RESPONSES_ONLY = re.compile(r"v1/responses|responses api|only supported in (?:t
 
 @dataclass(slots=True)
 class Adaptation:
-    """How requests to one provider differ from the ordinary ones; empty before the first request."""
+    """Differences between requests to one provider and the default ones. A new process begins with none."""
 
     left_out: set[str] = field(default_factory=set)
     """Parameters that the provider refused."""
@@ -46,17 +46,17 @@ class Adaptation:
     effort: str | None = None
     """The reasoning effort that the provider insists on."""
     short_ids: bool = False
-    """Whether the provider refuses ids of calls in the form in which it makes them."""
+    """Whether even the provider's own call ids are replaced by nine letters and digits."""
     one_call_a_message: bool = False
     """Whether an assistant message may hold no more than one call."""
     instructions_as_user: bool = False
     """Whether the provider refuses messages of the role `system`."""
     sends_context: bool = True
-    """Whether the provider takes back what it returned beside its messages."""
+    """Whether a message is sent back with the extra fields that the provider returned."""
     needs_reasoning: bool = False
-    """Whether every assistant message has to carry `reasoning_content`."""
+    """Whether every assistant message must have `reasoning_content`."""
     needs_signatures: bool = False
-    """Whether every step has to carry a `thought_signature`."""
+    """Whether every step must have a `thought_signature`."""
     trusts_signatures: bool = True
     """Whether the provider accepts the signatures that it made."""
     may_switch_protocol: bool = True
@@ -72,11 +72,11 @@ class Adaptation:
 
 
 Remedy = Callable[[Adaptation, Refusal, Mapping[str, Any]], str | None]
-"""Changes the adaptation if the refusal of this request calls for it, and returns what changed, for the log."""
+"""Change the adaptation if that helps against a refusal. Return a description of the change, or None."""
 
 
 def adapt(adaptation: Adaptation, refusal: Refusal, request: Mapping[str, Any]) -> str | None:
-    """Apply the first remedy that helps against a refusal; return what changed, or None if nothing is left to try."""
+    """Apply the first remedy that helps against a refusal. Return a description of the change, or None without one."""
     if not refusal.is_malformed:
         return None
     for remedy in REMEDIES:
@@ -199,13 +199,13 @@ def _names(refusal: Refusal, parameter: str) -> bool:
     if parameter == "include" and "encrypted content is not supported" in refusal.text:
         return True
     name = re.escape(parameter)
-    # A name that is a word of the language as well has to be quoted.
+    # A parameter whose name is an English word counts only in quotes.
     pattern = rf"(?<![\w.]){name}(?!\w)" if "_" in parameter else rf"['\"`]{name}(?:\.\w+)?['\"`]"
     return bool(re.search(pattern, refusal.text) and (_REFUSED.search(refusal.text) or "too large" in refusal.text))
 
 
 def _message_fields(messages: object) -> set[str]:
-    """Return the fields of messages and of calls that are no part of the protocol."""
+    """Return the fields of messages and of calls that the protocol does not define."""
     found: set[str] = set()
     for message in messages if isinstance(messages, list) else ():
         found |= message.keys() - _MESSAGE_FIELDS

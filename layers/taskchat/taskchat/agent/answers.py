@@ -1,4 +1,4 @@
-"""Reading what a provider answers, whichever the protocol: nothing that comes from outside is taken for granted."""
+"""Validate the answers of providers, in both protocols. Any field may be missing or have an unexpected type."""
 
 import ast
 import json
@@ -13,13 +13,13 @@ from taskchat.text import storable, storable_json
 from taskchat.toolkit import ToolRequest
 
 MOST_TOOL_CALLS = 32
-"""Calls of one answer that are run; a model that asks for more sees these answered and can ask again."""
+"""Number of calls of one answer that are run. A model that asks for more can repeat the others."""
 LONGEST_REPLY_CHARACTERS = 16_000
-"""Characters stored of a reply; a page of a hundred replies has to fit into a Lambda response of 6 MB."""
+"""Longest reply to store. A page of a hundred replies must fit into a Lambda response of 6 MB."""
 MOST_TOKENS = 10_000_000
-"""More than a call can cost; a larger figure is not believed."""
+"""Largest number of tokens to accept. No call uses so many."""
 LARGEST_CONTEXT_BYTES = 64_000
-"""JSON that a provider may have stored with one message."""
+"""Largest context, as JSON, to store with one message for its provider."""
 LARGEST_PYTHON_ARGUMENTS = 50_000
 CUT_OFF = "\n\n(The answer was cut off here.)"
 REFUSED = "I cannot help with that."
@@ -30,7 +30,7 @@ _THINKING_ENDS = re.compile(r"\A.*</(?:think|thinking|thought|reasoning)>", re.D
 _TEXT_PARTS = {None, "text", "output_text", "input_text"}
 _NAME_PREFIX = re.compile(r"\A(?:functions?|tools?|default_api|api)[./:]")
 _NAME_END = re.compile(r"(?::\d+|<\|.*)\Z", re.DOTALL)
-# How Hermes and Qwen, Llama, Mistral, Kimi, DeepSeek, Anthropic and gpt-oss write a tool call that no server parsed.
+# Markers of unparsed tool calls: Hermes and Qwen, Llama, Mistral, Kimi, DeepSeek, Anthropic, gpt-oss.
 _CALL_MARKS = re.compile(
     r"<tool_call|<function[=_ ]|<function_calls|<invoke |\[TOOL_CALLS\]|<\|tool_call|<\|python_tag\|>"
     "|<\uff5ctool|<\uff5cDSML\uff5c"
@@ -43,14 +43,14 @@ _CALL_AS_CODE = r"\A\s*(?:```(?:tool_code|python)?\s*)?(?:print\()?(?:functions?
 
 
 class FaultyAnswerError(Exception):
-    """Raised for an answer that cannot be used; says why, without quoting it."""
+    """Raised for an unusable answer. The text gives the reason and quotes nothing of the answer."""
 
 
 def parse(body: bytes) -> Mapping[str, Any]:
     """Read a JSON object.
 
     Raises:
-        FaultyAnswerError: it is none.
+        FaultyAnswerError: the body is not a JSON object.
     """
     try:
         document = json.loads(body)
@@ -62,17 +62,17 @@ def parse(body: bytes) -> Mapping[str, Any]:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """Return a JSON object, and an empty one for everything else."""
+    """Return `value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: object) -> Sequence[Any]:
-    """Return a JSON array, and an empty one for everything else."""
+    """Return `value` if it is a JSON array, else an empty one."""
     return value if isinstance(value, list) else ()
 
 
 def word(value: object) -> str:
-    """Return a string, and an empty one for everything else."""
+    """Return `value` if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
 
 
@@ -85,22 +85,22 @@ def tokens(*values: object) -> int:
 
 
 def text_of(content: object) -> str:
-    """Return the words of a message's content: a string, or a list of strings and of parts with a `text`.
+    """Return the text of a message's content: a string, or a list of strings and of parts with a `text`.
 
-    What a model thought is left out: parts of another type, and `<think>` blocks, which servers without a reasoning
-    parser leave in the text.
+    Reasoning is left out: parts of another type, and `<think>` blocks that a server without a reasoning parser left in
+    the text.
     """
     if isinstance(content, dict):
         content = [content]
     if isinstance(content, list):
         content = "".join(_part(part) for part in content)
     text = _THINKING.sub("", word(content))
-    # A template that opens the block itself leaves its end alone in the text.
+    # If the chat template opens the block, the text holds only its end.
     return storable(_THINKING_ENDS.sub("", text)).strip()
 
 
 def reply(text: str, *, is_cut_off: bool) -> str:
-    """Return a reply as it is stored and shown: bounded, and marked if it is not whole."""
+    """Return a reply to store and show, shortened to the limit and marked if it is incomplete."""
     if (is_cut_off and text) or len(text) > LONGEST_REPLY_CHARACTERS:
         return text[:LONGEST_REPLY_CHARACTERS] + CUT_OFF
     return text
@@ -128,7 +128,7 @@ def new_id() -> str:
 
 
 def function_name(name: str, known: Collection[str]) -> str:
-    """Return a tool's name without what some models put around it, such as `functions.` or `<|channel|>`."""
+    """Return a tool's name without the prefix or suffix of some models, such as `functions.` or `<|channel|>`."""
     if name in known:
         return name
     bare = _NAME_END.sub("", _NAME_PREFIX.sub("", name.strip()))
@@ -136,7 +136,7 @@ def function_name(name: str, known: Collection[str]) -> str:
 
 
 def arguments_text(arguments: object) -> str:
-    """Return arguments as JSON text: given as an object, quoted twice, or written as Python literals, too."""
+    """Return arguments as JSON text. Objects, doubly encoded JSON and Python literals are accepted too."""
     if arguments is None:
         return "{}"
     if not isinstance(arguments, str):
@@ -150,7 +150,7 @@ def arguments_text(arguments: object) -> str:
 
 
 def is_written_call(text: str, known: Collection[str]) -> bool:
-    """Tell whether a reply is a tool call that was written as words, so that nothing was called."""
+    """Tell whether a reply is a tool call written as text, which called nothing."""
     if not any(name in text for name in known):
         return False
     as_code = _CALL_AS_CODE.format(names="|".join(map(re.escape, known)))
@@ -158,7 +158,7 @@ def is_written_call(text: str, known: Collection[str]) -> bool:
 
 
 def storable_context(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return what a provider wants to see again, as it can be stored, or None if it is too large or too deep."""
+    """Return a provider's context in a form that can be stored, or None if it is too large or too deep."""
     try:
         text = json.dumps(context, ensure_ascii=False)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Bounds of what one turn may send to a model, in bytes of JSON text; a token is one byte at least and about four.
+"""Limit the size of a turn's requests to a model, in bytes of JSON text. A token has about four bytes.
 
 The window bounds the history. These bounds are for the running turn: without them, a model that lists all tasks 32
 times in each of eight steps sends 102 MB to its provider for one message of a person.
@@ -12,11 +12,11 @@ from typing import Any, Final
 from taskchat.agent.transcript import AssistantMessage, Message, Recorded, ToolUse, UserMessage, compact_json
 
 STEP_BYTES: Final = 32_000
-"""The newest step's arguments and results together."""
+"""Limit for the arguments and results of the newest step together."""
 EARLIER_STEP_BYTES: Final = 6_000
-"""An earlier step of the same turn: ids and titles stay, the rest goes first."""
+"""Limit for an earlier step of the same turn. Ids and titles are kept longest."""
 TURN_INPUT_BYTES: Final = 600_000
-"""All calls of a turn together; a turn that has sent this much is asked for its answer, without tools."""
+"""Limit for all requests of a turn together. Above it, the model is asked for its answer, without tools."""
 _SHORTEST_TEXT: Final = 60
 _LEAST_BYTES: Final = 200
 _NOTE_BYTES: Final = 60
@@ -25,10 +25,10 @@ _IDENTIFYING = ("id", "title", "error", "code", "message")
 
 
 def bounded(messages: Sequence[Message]) -> list[Message]:
-    """Return a transcript whose running turn keeps to the bounds; what came before is as it was.
+    """Return a transcript whose running turn keeps to the limits. Earlier turns are not changed.
 
-    A step is as long as it may be when it is the newest, and becomes shorter once, when the next one is taken: so
-    the prefix that a provider has cached changes as rarely as possible.
+    A step is shortened again when the next one follows, and never after that. The prefix in a provider's cache
+    therefore changes rarely.
     """
     steps = [message.step for message in messages if isinstance(message, AssistantMessage) and message.step is not None]
     newest = max(steps, default=0)
@@ -41,7 +41,7 @@ def bounded(messages: Sequence[Message]) -> list[Message]:
 
 
 def size_bytes(messages: Sequence[Message]) -> int:
-    """Return about how many bytes a transcript has in a request."""
+    """Estimate the bytes of a transcript in a request."""
     total = 0
     for message in messages:
         total += len(message.text.encode(errors="replace"))
@@ -64,10 +64,10 @@ def newest_half(history: Sequence[Recorded]) -> Sequence[Recorded]:
 
 
 def shorten_result(result: Mapping[str, Any], limit_bytes: int) -> Mapping[str, Any]:
-    """Return a tool's result in at most about `limit_bytes` of JSON; it stays an object, and says what was left out.
+    """Shorten a tool's result to about `limit_bytes` of JSON. It stays an object and says what was left out.
 
-    Long texts are cut first. Then elements of lists keep only what names them: id, title, error. Then lists lose
-    their ends, and say how many elements that were.
+    Long texts are cut first. Then elements of lists keep only id, title and error. Then lists lose their ends, and the
+    result tells the number of lost elements.
     """
     if _json_bytes(result) <= limit_bytes:
         return result

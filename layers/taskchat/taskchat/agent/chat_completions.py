@@ -1,7 +1,7 @@
 """The Chat Completions protocol, which most providers speak, each a little differently.
 
-The protocol is OpenAI's: https://developers.openai.com/api/reference/resources/chat. docs/providers.md tells what is
-particular to each provider.
+The protocol is OpenAI's: https://developers.openai.com/api/reference/resources/chat. docs/providers.md lists the
+differences of each provider.
 """
 
 import re
@@ -20,15 +20,15 @@ from taskchat.text import storable
 
 PATH: Final = "/chat/completions"
 DUMMY_SIGNATURE: Final = "skip_thought_signature_validator"
-"""For calls that Gemini did not make: https://ai.google.dev/gemini-api/docs/thought-signatures."""
+"""Signature of calls that Gemini did not make: https://ai.google.dev/gemini-api/docs/thought-signatures."""
 NO_REASONING: Final = " "
-"""For messages that came from elsewhere; some servers take an empty text for a missing one."""
+"""Reasoning of messages from other providers. Some servers treat an empty text as missing."""
 _OWN_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _CONTEXT_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details", "extra_content", "thinking_blocks")
 """Fields beside a message that have to be sent back: of DeepSeek and Kimi, Groq, OpenRouter, Gemini, LiteLLM."""
 _CALL_FIELDS: Final = frozenset({"id", "type", "function", "index"})
 _BROKEN_OFF: Final = re.compile(r"error|malformed|insufficient_system_resource|unexpected_tool", re.IGNORECASE)
-"""Values of `finish_reason` for an answer that is not whole: OpenRouter, Gemini, DeepSeek."""
+"""Values of `finish_reason` for an incomplete answer: OpenRouter, Gemini, DeepSeek."""
 
 
 def request(prompt: Prompt, settings: ProviderSettings, adaptation: Adaptation) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def read(body: bytes, prompt: Prompt, settings: ProviderSettings) -> Completion 
     """Read an answer, or the error that some providers send with status 200.
 
     Raises:
-        FaultyAnswerError: it is no chat completion, says nothing, or is not whole.
+        FaultyAnswerError: the answer is not a chat completion, is empty, or is incomplete.
     """
     document = answers.parse(body)
     choices = sequence(document.get("choices"))
@@ -162,7 +162,7 @@ def _tool(tool: FunctionTool, adaptation: Adaptation) -> dict[str, Any]:
 
 
 def _output_limit(settings: ProviderSettings, adaptation: Adaptation) -> dict[str, int]:
-    """OpenAI deprecated `max_tokens`, which is the name that most others know."""
+    """Name the output limit. OpenAI deprecated `max_tokens`, and most others know no other name."""
     names = ("max_completion_tokens", "max_tokens") if settings.is_openai else ("max_tokens", "max_completion_tokens")
     for name in names:
         if name not in adaptation.left_out:
@@ -193,7 +193,7 @@ def _chosen(choices: Sequence[Any]) -> Mapping[str, Any]:
 def _calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     calls = [mapping(call) for call in sequence(message.get("tool_calls"))]
     made = [call for call in calls if _function(call)]
-    # The form of before 2024, which some gateways still speak.
+    # The format before 2024, which some gateways still use.
     if not made and mapping(message.get("function_call")).get("name"):
         return [{"function": message["function_call"]}]
     return made[: answers.MOST_TOOL_CALLS]
@@ -226,7 +226,7 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
 def _context(
     message: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], ids: Sequence[str], settings: ProviderSettings
 ) -> Mapping[str, Any] | None:
-    """Return what to store beside the message: where it came from, and what came with it and with each call."""
+    """Return the context to store with the message: its origin, and the extra fields of it and of its calls."""
     origin = {"origin": settings.origin}
     context: dict[str, Any] = {name: message[name] for name in _CONTEXT_FIELDS if message.get(name)}
     fields = [{name: value for name, value in call.items() if name not in _CALL_FIELDS} for call in calls[: len(ids)]]

@@ -1,8 +1,8 @@
 """Requests to a provider through the openai SDK, bounded in size and in time.
 
-`client.post` with a path is the SDK's documented way to send a request of one's own making. It sends the transcript as
-it stands in 1.0 ms, and takes fields that only some providers know; `create` walks through the messages first, which
-takes 8.6 ms on Chat Completions and 16 ms on Responses with 50 messages.
+`client.post` with a path is the SDK's documented way to send any request. It allows fields that only some providers
+know, and takes 1.0 ms with 50 messages. `create` converts every message first, which takes 8.6 ms on Chat Completions
+and 16 ms on Responses.
 """
 
 import time
@@ -24,14 +24,14 @@ CONNECT_TIMEOUT_SECONDS: Final = 5.0
 LARGEST_ANSWER_BYTES: Final = 1_000_000
 LARGEST_ERROR_BYTES: Final = 64_000
 LONGEST_ERROR_SECONDS: Final = 1.0
-"""How long the body of an error is read; its status alone is answer enough."""
+"""Longest time to read the body of an error. The status alone is enough to act on."""
 Result = TypeVar("Result")
 _CERTIFICATES = httpx2.create_ssl_context()
-"""Read at import, where nobody waits for it, and part of a snapshot."""
+"""Loaded at import, so that a SnapStart snapshot contains it."""
 
 
 class RefusedError(Exception):
-    """Raised for a status that is no success."""
+    """Raised for an answer with a status other than 2xx."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"it answered {refusal.status}")
@@ -39,7 +39,7 @@ class RefusedError(Exception):
 
 
 class UnreachableError(Exception):
-    """Raised if the connection failed or broke, which a second try often does not meet."""
+    """Raised if the connection failed or broke. A second try often succeeds."""
 
 
 class Connection:
@@ -51,7 +51,7 @@ class Connection:
         self._workers: ThreadPoolExecutor | None = None
 
     def settings(self, end: float) -> ProviderSettings:
-        """Return the settings of the connection, which is opened if it is not; that may read a secret.
+        """Open the connection if necessary, which may read a secret, and return its settings.
 
         Raises:
             TurnInterruptedError: it is later than `end`.
@@ -91,7 +91,7 @@ class Connection:
             raise too_slow() from error
 
     def close(self) -> None:
-        """Close the connection and leave a thread that still waits to itself; the next request opens another."""
+        """Close the connection without waiting for its thread. The next request opens another."""
         if self._opened is not None:
             self._opened.client.close()
             self._opened = None
@@ -147,7 +147,7 @@ def too_slow() -> TurnInterruptedError:
 
 
 def _refuse(response: httpx2.Response) -> None:
-    """Raise for an error before the SDK reads its body, which may have no end."""
+    """Raise RefusedError before the SDK reads the body of an error, which may be endless."""
     if response.is_success:
         return
     body = bytearray()

@@ -29,7 +29,7 @@ from taskchat.errors import ModelFailedError, TurnInterruptedError
 from taskchat.tools import TOOLS
 
 MAXIMUM_MODEL_CALLS: Final = 8
-"""Calls of one turn that may ask for tools; one more, which may not, must come to an end."""
+"""Model calls of one turn that may ask for tools. One more call, without tools, gets the answer."""
 SHORTEST_MODEL_CALL_SECONDS: Final = 3.0
 """With less time than this left, the turn stops between two steps instead of in the middle of one."""
 CORRECTION: Final = (
@@ -40,7 +40,7 @@ CORRECTION: Final = (
 
 @dataclass(frozen=True)
 class Question:
-    """A turn as the model is asked about it: what was said before, the message, and the steps that are recorded.
+    """The input of the loop: the history, the person's message, and the steps that are recorded already.
 
     `context` is `prompt.time_context` of the turn's beginning, as stored beside the message. `provider_state` is what
     was stored with the last of the `steps`. The two keys are opaque.
@@ -57,7 +57,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Step:
-    """A step that was taken just now: what the model said, and the records of its tool calls."""
+    """A step of this invocation: the model's text, and the records of its tool calls."""
 
     content: str
     tool_calls: Sequence[Mapping[str, Any]]
@@ -74,12 +74,12 @@ RecordStep = Callable[[Completion], Sequence[Mapping[str, Any]]]
 def run(
     provider: Provider, question: Question, *, record_step: RecordStep, model_seconds: Callable[[], float]
 ) -> Completion:
-    """Let the model work until it answers in words; return that answer.
+    """Call the model, and the tools that it asks for, until it answers in text. Return that answer.
 
-    `model_seconds` tells how long the model's next call may take.
+    `model_seconds` returns the time limit of the next model call.
 
     Raises:
-        ModelFailedError: the provider failed, or answered what cannot be used.
+        ModelFailedError: the provider failed, or its answer cannot be used.
         ModelRateLimitedError: the provider asks to slow down.
         TurnInterruptedError: there is no time for another call.
     """
@@ -88,7 +88,7 @@ def run(
 
 @functools.cache
 def function_tools() -> tuple[FunctionTool, ...]:
-    """Return the tools as models are told of them."""
+    """Return the tools in the form that a prompt takes."""
     return tuple(FunctionTool(tool.name, tool.description, tool.input_schema) for tool in TOOLS.values())
 
 
@@ -117,7 +117,7 @@ class _Turn:
         return self._complete(may_call_tools=False)
 
     def _messages(self, steps: int) -> list[Message]:
-        """Return the transcript with so many of the steps, within the bounds."""
+        """Return the transcript with the first `steps` of the steps, within the limits."""
         return bounds.bounded(transcript(self._history, self._message, self._steps[:steps]))
 
     def _has_sent_enough(self) -> bool:
@@ -147,7 +147,7 @@ class _Turn:
         return completion
 
     def _ask(self, more: Sequence[Message] = (), *, may_call_tools: bool) -> Completion:
-        """Call the model; if the prompt is refused for its length or its history's content, again with less of it."""
+        """Call the model. If the prompt's length or content is refused, try again with less history."""
         while True:
             try:
                 return self._provider.complete(self._prompt(more, may_call_tools=may_call_tools), self._seconds())
@@ -172,6 +172,7 @@ class _Turn:
         seconds = self._model_seconds()
         if seconds < SHORTEST_MODEL_CALL_SECONDS:
             raise TurnInterruptedError(
-                "The answer takes longer than one request may; send it again to go on.", retry_after_seconds=1
+                "The answer takes longer than one request may take. Send the request again to continue.",
+                retry_after_seconds=1,
             )
         return seconds

@@ -42,8 +42,8 @@ _PROTOCOLS: Final = {
 class OpenAIProvider:
     """OpenAI, or another provider that speaks Responses or Chat Completions.
 
-    `read_settings` is called for the first request, and again after the key was refused. What a provider was found to
-    refuse is remembered as long as its settings stay.
+    `read_settings` is called for the first request, and again after the key was refused. The adaptation to a provider
+    is kept until the settings change.
     """
 
     def __init__(self, read_settings: Callable[[], ProviderSettings]) -> None:
@@ -115,7 +115,7 @@ class OpenAIProvider:
         time.sleep(seconds)
 
     def _raise(self, refusal: Refusal, prompt: Prompt, end: float, cause: Exception) -> NoReturn:
-        """Raise the error that a refusal means to the caller; log the provider's reason, which may name what to fix."""
+        """Log the provider's reason, and raise the error for the caller."""
         settings = self._read_settings(end)
         if refusal.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             # The key may have been rotated.

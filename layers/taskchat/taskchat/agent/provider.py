@@ -10,7 +10,7 @@ from taskchat.toolkit import ToolRequest
 
 @dataclass(frozen=True, slots=True)
 class FunctionTool:
-    """A tool as a model is told of it; `parameters` is a JSON Schema (2020-12)."""
+    """The description of a tool in a prompt. `parameters` is a JSON Schema (2020-12)."""
 
     name: str
     description: str
@@ -19,7 +19,7 @@ class FunctionTool:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Everything that one call of a model is made from, in the order in which providers cache it.
+    """The input of one model call, in the order in which providers cache it.
 
     The tools, the instructions and the beginning of `messages` are the same from call to call, because a provider's
     cache holds exact prefixes: https://developers.openai.com/api/docs/guides/prompt-caching.
@@ -62,10 +62,9 @@ class Usage:
 class Completion:
     """One answer of a model: text, or tools that it wants to call, or both.
 
-    `model_context` belongs to the message that this answer becomes and is stored beside it: what the provider wants to
-    see again with the message, for as long as the message is part of a prompt. `provider_state` belongs to the running
-    turn: it replaces the state of the step before, and is deleted when the turn ends. Both are JSON objects that
-    nobody but the provider reads.
+    `model_context` is stored with the message, and sent back with it in every later prompt. `provider_state` is stored
+    with the running turn. It replaces the state of the step before, and is deleted when the turn ends. Both are JSON
+    objects that only the provider reads.
     """
 
     content: str

@@ -1,4 +1,4 @@
-"""Which provider, which model and which protocol: what the settings say, and the defaults that follow from it."""
+"""Settings of the provider, the model and the protocol, with defaults that depend on the provider."""
 
 import enum
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class ProviderSettings:
 
     @property
     def origin(self) -> str:
-        """Where answers come from, as it is noted beside them: host and model."""
+        """Host and model, which are stored with each answer as its origin."""
         return f"{self.host} {self.model}"
 
     @property

@@ -1,4 +1,4 @@
-"""The Responses protocol, stateless: nothing is stored at the provider, and reasoning travels encrypted.
+"""The Responses protocol, stateless: nothing is stored at the provider, and reasoning is sent back encrypted.
 
 The protocol is OpenAI's: https://developers.openai.com/api/reference/resources/responses. Reasoning is carried from
 step to step as in https://developers.openai.com/api/docs/guides/reasoning#encrypted-reasoning-items.
@@ -55,7 +55,7 @@ def read(body: bytes, prompt: Prompt, settings: ProviderSettings) -> Completion 
     """Read an answer, or the error that a failed response holds.
 
     Raises:
-        FaultyAnswerError: it is no response, says nothing, or is not whole.
+        FaultyAnswerError: the answer is not a response, is empty, or is incomplete.
     """
     document = answers.parse(body)
     if document.get("error"):

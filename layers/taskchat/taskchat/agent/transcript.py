@@ -1,6 +1,6 @@
-"""The conversation as a model is given it: a sequence that every provider accepts, whatever the history holds.
+"""Build the messages of a prompt, in an order and form that every provider accepts.
 
-The rules, which `transcript` establishes and the protocols keep:
+`transcript` ensures these rules, and the protocols keep them:
 
 1. The first message is a user's.
 2. No two user messages and no two assistant messages of words are neighbours: they are joined. Chat templates of vLLM,
@@ -25,7 +25,7 @@ from taskchat.agent.prompt import with_time
 
 LONGEST_NAME_CHARACTERS = 64
 NO_REPLY = "(no reply was given)"
-"""Stands between the results of a turn that ended without words and the next message of the person."""
+"""Put between the results of a turn without a reply and the next message of the person."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _JOINT = "\n\n"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -33,7 +33,7 @@ SHORT_ID_CHARACTERS = 9
 
 
 class Recorded(Protocol):
-    """A recorded message; `tool_calls` holds elements of the audit trail, `model_context` what was stored beside."""
+    """A recorded message. `tool_calls` holds elements of the audit trail, `model_context` data for the provider."""
 
     @property
     def role(self) -> str: ...
@@ -77,7 +77,7 @@ class ToolUse:
 class AssistantMessage:
     """The assistant's words, and the tools that it called.
 
-    `context` is what the provider wants to see again. `step` counts the steps of the running turn from 0, and is None
+    `context` holds data that the provider gets back. `step` counts the steps of the running turn from 0, and is None
     for a message of an earlier turn.
     """
 
@@ -102,7 +102,7 @@ def transcript(history: Iterable[Recorded], message: str, steps: Sequence[Record
 
 
 def append(messages: list[Message], message: Message) -> None:
-    """Add a message to a valid sequence in such a way that the sequence stays valid."""
+    """Add a message to a valid sequence, and keep the sequence valid."""
     last = messages[-1] if messages else None
     match message, last:
         case UserMessage(""), _:
@@ -110,7 +110,7 @@ def append(messages: list[Message], message: Message) -> None:
         case AssistantMessage("", ()), _:
             pass
         case AssistantMessage(), None:
-            # The window begins at a user message; a beginning that was lost leaves nothing to answer.
+            # Without a user message before it, an assistant message answers nothing.
             pass
         case UserMessage(text), UserMessage(before):
             messages[-1] = UserMessage(before + _JOINT + text)
@@ -123,10 +123,10 @@ def append(messages: list[Message], message: Message) -> None:
 
 
 class WireIds:
-    """The ids of calls in one request: unique, and of a form that the provider takes back.
+    """The ids of calls in one request, which are unique and of a form that the provider accepts.
 
-    A provider gets the ids of its own calls back as they came. Every other id becomes nine letters and digits, made
-    from the recorded one, because Mistral takes no other form and all providers take this one:
+    A provider gets the ids of its own calls back unchanged. Every other id becomes nine letters and digits, derived
+    from the recorded one, because Mistral accepts no other form and all providers accept this one:
     https://github.com/langchain-ai/langchain/pull/24668.
     """
 
@@ -148,7 +148,7 @@ class WireIds:
 
 
 def short_id(seed: str) -> str:
-    """Return nine letters and digits that follow from `seed`; `seed` itself if it has that form."""
+    """Return nine letters and digits derived from `seed`, or `seed` itself if it has that form."""
     if len(seed) == SHORT_ID_CHARACTERS and seed.isascii() and seed.isalnum():
         return seed
     number = int.from_bytes(hashlib.sha256(seed.encode(errors="replace")).digest()[:16])
@@ -160,7 +160,7 @@ def short_id(seed: str) -> str:
 
 
 def compact_json(value: object) -> str:
-    """Return JSON without spaces, as a model is given it."""
+    """Return JSON without spaces."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -176,6 +176,6 @@ def _uses(recorded: RecordedStep) -> tuple[ToolUse, ...]:
 
 def _use(call: Mapping[str, Any]) -> ToolUse:
     result = {"error": call["error"]} if "error" in call else call["result"]
-    # A model may have made up a name. Providers refuse one of another form in every later request.
+    # A model may invent a name. Providers would refuse an invalid one in every later request.
     name = _NOT_IN_A_NAME.sub("_", call["tool"])[:LONGEST_NAME_CHARACTERS] or "_"
     return ToolUse(call["id"], name, compact_json(call["arguments"]), compact_json(result))

@@ -1,4 +1,4 @@
-"""Exchanges made shorter for the window of history.
+"""Shorten exchanges for the window of history.
 
 The result depends on the exchange alone, not on its age or its neighbours. So an exchange is the same text in every
 later prompt, and the providers' caches of prefixes hit.
@@ -13,11 +13,11 @@ from taskchat.conversations.tokens import estimate_tokens
 from taskchat.models import Role
 
 MESSAGE_TOKENS = 4
-"""Tokens that a message takes beside its text."""
+"""Tokens of a message in addition to its text."""
 CALL_TOKENS = 20
-"""Tokens that a tool call and its result take beside name, arguments and result: two ids, and two messages' frames."""
+"""Tokens of a tool call in addition to name, arguments and result: two ids, and the frames of two messages."""
 MOST_CHARACTERS_PER_TOKEN = 8
-"""A text longer than this is above the limit for certain, and its tokens need not be estimated."""
+"""A text with more characters per token of the limit is too long, without an estimate of its tokens."""
 LEFT_OUT = "left_out"
 """Key in a shortened result that tells the model of the omission."""
 _IDENTIFYING = ("id", "title", "error", "code", "message")
@@ -33,7 +33,7 @@ _CUT_TOKENS = 8
 class WindowMessage:
     """A message for the model; `tool_calls` holds elements of the audit trail, or None.
 
-    `model_context` is what the model is told beside the message, and is read by `taskchat.agent`.
+    `model_context` is data for the model, which `taskchat.agent` writes and reads.
     """
 
     role: Role
@@ -90,7 +90,7 @@ def _seen(call: Mapping[str, Any]) -> str:
 
 
 def _shortened_calls(calls: Sequence[Mapping[str, Any]], limit_tokens: int) -> list[Mapping[str, Any]]:
-    """Return the calls, each within its share of the limit. What small calls leave of theirs goes to the large ones."""
+    """Return the calls, each within its share of the limit. Small calls pass their unused share to large ones."""
     short: dict[int, Mapping[str, Any]] = {}
     by_size = sorted(range(len(calls)), key=lambda number: len(_seen(calls[number])))
     for place, number in enumerate(by_size):
@@ -100,10 +100,10 @@ def _shortened_calls(calls: Sequence[Mapping[str, Any]], limit_tokens: int) -> l
 
 
 def _shortened_call(call: Mapping[str, Any], limit_tokens: int) -> Mapping[str, Any]:
-    """Return a call in about so many tokens; the result stays an object.
+    """Shorten a call to about `limit_tokens`. The result stays an object.
 
-    Long texts are cut first. Then elements of lists keep what names them: id and title. Then titles are cut, and last
-    the lists lose their ends.
+    Long texts are cut first. Then elements of lists keep only id and title. Then titles are cut. Finally lists lose
+    their ends.
     """
     if _fits(call, limit_tokens):
         return call
@@ -160,7 +160,7 @@ def _with_short_lists(value: Any, elements: int) -> Any:
 
 
 def _cut_middle(text: str, limit_tokens: int) -> str:
-    """Return a text without its middle, so that it has about so many tokens."""
+    """Return a text without its middle, with about `limit_tokens` tokens."""
     tokens = estimate_tokens(text)
     if tokens <= limit_tokens:
         return text

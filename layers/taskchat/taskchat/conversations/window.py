@@ -4,11 +4,11 @@ Providers charge a fraction for a prompt's beginning that they have seen before,
 with every turn. The rule has two sentences:
 
 1. A conversation that fits into the limits is read from its beginning.
-2. Otherwise the window starts at one of the messages of the person that leave between a quarter and all of a limit in
-   use: at the one whose id is the smallest when its binary digits are read from the last to the first.
+2. Otherwise the candidates are the messages of the person from which the window uses a quarter to all of a limit. The
+   window starts at the candidate whose id is the smallest with its binary digits reversed.
 
-An id such as 4096 wins over all its neighbours, so it stays the start for many turns, and the next start is far away.
-The rule needs nothing but the stored messages, so all instances follow it alike.
+An id such as 4096 comes before all its neighbours, so it stays the start for many turns, and the next start is far
+away. The rule depends on the stored messages only, so all instances choose the same start.
 """
 
 import json
@@ -27,18 +27,18 @@ from taskchat.conversations.shortening import LEFT_OUT, WindowMessage, estimated
 from taskchat.models import MESSAGES, TURNS, Role, TurnStatus
 
 EXCHANGE_SHARE = 4
-"""The part of the tokens that one exchange may take: a fourth, so that no list pushes out all that was said before."""
+"""One exchange may use a fourth of the tokens, so that a long list does not displace the whole history."""
 STEP_CHARACTERS = 40_000
-"""Loaded of one message's tool calls, as JSON: a list of a hundred tasks with long titles."""
+"""Characters to load of one message's tool calls. A list of a hundred tasks with long titles fits."""
 CONTEXT_CHARACTERS = 20_000
-"""A longer `model_context` is not loaded: it holds a provider's reasoning, which a later turn can do without."""
+"""A longer `model_context` is not loaded. It holds a provider's reasoning, which later turns do not need."""
 LOADED_CHARACTERS = 800_000
-"""Loaded of a window at most, apart from the person's words; one turn of eight such steps fits."""
+"""Characters to load of a window, apart from the person's messages. A turn of eight long steps fits."""
 CHARACTERS_PER_TOKEN = 4
 UNFINISHED_TURNS = 10
 """The newest turns without a reply whose words stay in the window whatever their length."""
 LEAST_ROWS = 50
-"""Rows to load at least, so that a limit of few messages does not hide the person's words."""
+"""Smallest number of rows to load, so that a small limit does not hide the person's messages."""
 _UNFINISHED = (TurnStatus.RUNNING, TurnStatus.INTERRUPTED, TurnStatus.ABANDONED)
 _RECORD_STATE = "record"
 """The state of a finished turn without a model: a client's call of a tool (`taskchat.audit.client_calls`)."""
@@ -151,7 +151,7 @@ def _exchanges(oldest_first: Iterable[Row[Any]]) -> list[list[Row[Any]]]:
 
 
 def _exchange(rows: Sequence[Row[Any]], limit_tokens: int) -> _Exchange | None:
-    """Return the exchange as the model reads it, or None if nothing of it may be read."""
+    """Return the exchange for the model, or None if the model must not read any of it."""
     person, *answers = rows
     is_unfinished = person.state in _UNFINISHED
     loaded = [row for row in answers if row.is_loaded]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 CONNECT_TIMEOUT_SECONDS = 10
 """A sleeping Neon takes up to several seconds to wake."""
 GRACE_SECONDS = 0.5
-"""How much longer we wait for an answer than the server may take, so that the server reports its timeout."""
+"""Extra time to wait for an answer after the server's own limit, so that the server can report its timeout."""
 SHORTEST_LIMIT_SECONDS = 0.05
 
 

@@ -1,4 +1,4 @@
-"""The engine that a URL asks for; it keeps one connection."""
+"""Create SQLAlchemy's engine for a URL. It keeps one connection."""
 
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -19,12 +19,12 @@ def driver_url(url: str) -> URL:
     Query parameters, such as `sslmode` and `channel_binding`, stay.
 
     Raises:
-        SettingsError: it is no URL; the message shows no part of it.
+        SettingsError: `url` is not a valid URL; the message shows no part of it.
     """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # The parser's own error quotes a part of the URL, which may be one of the password.
+        # The parser's own error quotes a part of the URL, which may hold the password.
         parsed = None
     # After an @ or a / that was not encoded, the rest of a password counts as host or database, which errors quote.
     if parsed is None or (parsed.host and "@" in f"{parsed.host}{parsed.database}"):

@@ -1,4 +1,4 @@
-"""What a failure of the database means, by SQLSTATE (PostgreSQL 17, appendix A) or SQLite's result code."""
+"""Map each failure of the database to a response, by SQLSTATE (PostgreSQL 17, appendix A) or SQLite's result code."""
 
 import enum
 from collections.abc import Mapping
@@ -119,13 +119,13 @@ _SQLITE: Mapping[int, Trouble] = {
     15: _REPEAT,  # SQLITE_PROTOCOL: a race for a lock of WAL
     26: Trouble(Response.REPORT, "The database's file is not one of SQLite."),
 }
-"""By primary result code (sqlite.org/rescode.html), the low byte of an extended one. Others mean the statement."""
+"""By primary result code (sqlite.org/rescode.html), the low byte of an extended one."""
 _PRIMARY_CODE = 0xFF
 _SQLITE_NOT_MIGRATED = ("no such table", "no such column", "has no column named")
 
 
 def trouble_of(error: Failure) -> Trouble:
-    """Return what `error` means for the transaction in which it came up."""
+    """Return the response to `error`, and its cause."""
     if isinstance(error, PoolTimeoutError):
         return _REPEAT
     if (sqlite_code := getattr(error.orig, "sqlite_errorcode", None)) is not None:
@@ -134,7 +134,7 @@ def trouble_of(error: Failure) -> Trouble:
         return _SQLITE.get(sqlite_code & _PRIMARY_CODE, _STATEMENT)
     if (state := sqlstate(error)) is not None:
         return BY_STATE.get(state) or BY_CLASS.get(state[:2], _STATEMENT)
-    # Without a state the driver speaks: it could not connect, or lost the connection.
+    # An error without a state comes from the driver, which could not connect or lost the connection.
     is_lost = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return _RECONNECT if is_lost else _STATEMENT
 

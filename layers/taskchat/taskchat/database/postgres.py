@@ -53,8 +53,8 @@ def redact_errors(engine: Engine) -> None:
 def _begin(connection: Connection, seconds: float) -> None:
     """Open a transaction in one message. Settings that end with the transaction are part of that message.
 
-    The time limits hold on the server, so that it also ends the work of a function that was killed or frozen, and
-    that it works through a pooler, which a request to cancel from here might not.
+    The server enforces the time limits, so it also ends the work of a killed or frozen function. A cancel request
+    from here might not reach the server through a pooler.
     """
     limit = f"{round(seconds * 1000)}"
     connection.exec_driver_sql(

@@ -10,7 +10,7 @@ BUSY_TIMEOUT_SECONDS = 5
 
 
 def create(url: URL, **options: Any) -> Engine:
-    """Return an engine that waits for other writers, and that alone opens transactions."""
+    """Return an engine that waits for other writers, and that opens transactions in place of the driver."""
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, **options)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)

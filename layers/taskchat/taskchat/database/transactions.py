@@ -1,4 +1,4 @@
-"""`Database.transaction`: work in one transaction, repeated while the database is in trouble that passes."""
+"""`Database.transaction` runs work in one transaction, and retries it after transient failures of the database."""
 
 import logging
 import random
@@ -21,9 +21,9 @@ from taskchat.settings import settings
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 10.0
-"""How long a transaction may take whose caller gives no limit."""
+"""Time limit of a transaction whose caller gives none."""
 SHORTEST_TRY_SECONDS = 0.2
-"""With less time left, nothing is begun."""
+"""With less time left, no try begins."""
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 RETRY_AFTER_SECONDS = 2
@@ -69,7 +69,7 @@ class Database:
         """Open the kept connection before it is needed, in one try.
 
         Raises:
-            DatabaseUnavailableError: that did not succeed in time; the next transaction tries again.
+            DatabaseUnavailableError: no connection was made in time. The next transaction tries again.
             DatabaseUnusableError: an operator has to change something first.
         """
         self._run(lambda _connection: None, within_seconds, pauses=(0.0,))
@@ -85,7 +85,7 @@ class Database:
         `PATIENCE_SECONDS`. The server cancels a statement that exceeds its deadline, and that is not repeated.
 
         Raises:
-            DatabaseUnavailableError: the database did not do it in time.
+            DatabaseUnavailableError: the work was not committed in time.
             DatabaseUnusableError: an operator has to change something first.
             sqlalchemy.exc.DBAPIError: a statement or its data is at fault.
         """
@@ -141,6 +141,6 @@ def _pauses() -> Iterator[float]:
     yield from (0.0, 0.0)
     pause = FIRST_PAUSE_SECONDS
     while True:
-        # Spread, so that instances that failed together do not come back together.
+        # The jitter keeps instances that failed together from retrying together.
         yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Dependencies of routes: who calls, under which idempotency key, how much time is left."""
+"""Dependencies of routes: the caller, the idempotency key, and the time that is left."""
 
 import time
 import uuid
@@ -13,7 +13,7 @@ from taskchat.errors import InvalidField, InvalidRequestError
 from taskchat.principal import Principal
 
 GATEWAY_TIMEOUT_SECONDS = 29.5
-"""API Gateway waits 30 s for an HTTP API's integration, of which Lambda's own way takes some."""
+"""API Gateway waits 30 s for an HTTP API's integration. The difference is Lambda's own overhead."""
 ANSWER_SECONDS = 1.0
 """Time reserved for the answer, after the last wait for the database or the model."""
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
@@ -28,7 +28,7 @@ async def _seconds_left(request: Request) -> Callable[[], float]:
     context, event = request.scope["aws.context"], request.scope["aws.event"]
     arrived_ms = event.get("requestContext", {}).get("timeEpoch", 0)
     waited_seconds = time.time() - arrived_ms / 1000
-    # The time of arrival is of no use in a recorded event, as in events/, or if the clocks differ.
+    # A recorded event, as in events/, has an old time of arrival. A clock that differs gives a wrong one.
     is_live = 0 <= waited_seconds <= GATEWAY_TIMEOUT_SECONDS
     end = time.monotonic() + GATEWAY_TIMEOUT_SECONDS - (waited_seconds if is_live else 0)
     return lambda: min(end - time.monotonic(), context.get_remaining_time_in_millis() / 1000) - ANSWER_SECONDS
@@ -66,7 +66,7 @@ class Invocation(Caller):
     idempotency_key: str
 
 
-# Each of these is one dependency and not several: FastAPI takes longer to resolve one than it takes to compute.
+# A route takes one of these, because FastAPI needs more time to resolve a dependency than the dependency itself.
 async def _caller(request: Request) -> Caller:
     return Caller(await _principal(request), await _seconds_left(request))
 

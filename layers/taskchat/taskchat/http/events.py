@@ -17,11 +17,11 @@ from taskchat.text import storable_json
 _HOST = re.compile(r"[^:]+(:[0-9]{1,5})?")
 _PATH_PARAMETER = re.compile(r"\{([^}+]+)\+?\}")
 _OPTIONAL_WHITESPACE = " \t"
-"""RFC 9110, section 5.5: it surrounds a field's value and is no part of it."""
+"""Whitespace around a field's value (RFC 9110, section 5.5), which is not part of the value."""
 
 
 class HttpApiEvent(HTTPGateway):
-    """Mangum's reader of the format, without the inputs that make it raise.
+    """Mangum's reader of the format. Inputs that would make Mangum raise are removed first.
 
     A custom domain's mapping key and a named stage stay in an event's path. They become ASGI's `root_path`, so that
     routes are found without them.
@@ -32,7 +32,7 @@ class HttpApiEvent(HTTPGateway):
 
     @property
     def body(self) -> bytes:
-        """Return the body; text that has no UTF-8 form, and base64 that is none, is left for the parser to refuse."""
+        """Return the body. Invalid UTF-8 or base64 is passed on, so that the parser refuses it."""
         text = self.event.get("body") or ""
         if self.event.get("isBase64Encoded"):
             try:
@@ -64,7 +64,7 @@ def _readable(event: LambdaEvent) -> LambdaEvent:
 
 
 def _is_readable(name: str, value: str) -> bool:
-    """Return False for the headers that Mangum takes apart and cannot."""
+    """Return False for a header that Mangum would parse and cannot."""
     if name == "host":
         return _HOST.fullmatch(value) is not None
     return name != "x-forwarded-port" or re.fullmatch("[0-9]{1,5}", value) is not None

@@ -1,4 +1,4 @@
-"""Types that requests are made of: texts, ids and time zones."""
+"""Types of the fields of requests: texts, ids and time zones."""
 
 from datetime import tzinfo
 from typing import Annotated

@@ -1,7 +1,7 @@
 """Parts of the OpenAPI 3.1 document that FastAPI cannot derive from a route: problems, headers, the token.
 
-All of it is plain data, so that a route's declaration costs nothing at run time. `COMPONENTS` belongs into the
-`components` of the document that an app's `openapi()` returns.
+They are plain data, so a route's declaration costs nothing at run time. Add `COMPONENTS` to the `components` of the
+document that an app's `openapi()` returns.
 """
 
 from collections import defaultdict

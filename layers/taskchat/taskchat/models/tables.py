@@ -21,7 +21,7 @@ from taskchat.models.columns import (
 )
 
 _IDS_ARE_NEVER_REUSED = {"sqlite_autoincrement": True}
-"""An old message that says "task 4" must never come to mean another task."""
+"""An old message that says "task 4" must never refer to another task."""
 
 
 class Priority(enum.StrEnum):
@@ -164,7 +164,7 @@ class Turn(SQLModel, table=True):
     output_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
     reasoning_tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
     provider_state: dict[str, Any] | None = Field(default=None, sa_column=Column(json_type()))
-    """What the model's provider wants back with the next step. Null for a turn that has ended."""
+    """Data that the model's provider gets back with the next step. Null for a turn that has ended."""
     created_at: datetime = created_now()
     finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     time_zone: str | None = Field(default=None, sa_column=Column(String(64)))
@@ -195,7 +195,7 @@ class Message(SQLModel, table=True):
     content: str = Field(sa_column=Column(Text, nullable=False))
     tool_calls: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(json_type()))
     model_context: dict[str, Any] | None = Field(default=None, sa_column=Column(json_type()))
-    """What the model is told beside the message: the time at which a person sent it, or data of its provider."""
+    """Data for the model: the time at which a person sent the message, or data of its provider."""
     created_at: datetime = created_now()
 
 

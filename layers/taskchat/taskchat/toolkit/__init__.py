@@ -1,4 +1,4 @@
-"""What a tool is: the decorator, the schemas, the check of arguments, and execution with an audit record.
+"""Tools: the decorator, the schemas, argument validation, and execution with an audit record.
 
 A tool is one decorated function beside its domain's queries. Its name, description and schemas come from the function.
 """

@@ -43,7 +43,7 @@ def is_blank(value: object) -> bool:
 
 
 class _Schema(GenerateJsonSchema):
-    """Leave out titles that repeat the field names, and docstrings written for us."""
+    """Leave out titles that repeat the field names, and docstrings written for developers."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the base class fixes the arguments
         return False
