@@ -1,4 +1,4 @@
-"""One release, in its order: a failed step leaves what the steps before it did, and nothing after it happens."""
+"""The steps of a release, in order. A failed step ends the release and leaves the earlier steps as they are."""
 
 import subprocess
 from collections.abc import Mapping
@@ -81,9 +81,9 @@ def rollback(stage: Stage) -> None:
 
 
 def _check(stage: Stage) -> None:
-    """Find what would stop the release later."""
+    """Refuse a release that would fail later: a secret is missing, or prod has no address for alarms."""
     if stage.name == PROD and not stage.parameters.get("AlarmEmail"):
-        raise DeployError("prod has nobody to tell of alarms", 'put "AlarmEmail=..." into samconfig.toml')
+        raise DeployError("prod has no address for alarms", 'put "AlarmEmail=..." into samconfig.toml')
     missing = []
     for usual_name in SECRETS:
         name = stage.secret(usual_name)

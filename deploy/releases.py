@@ -83,10 +83,10 @@ def wait_until_ready(stage: Stage, versions: Mapping[str, str]) -> None:
 
 
 def move(stage: Stage, versions: Mapping[str, str]) -> None:
-    """Point `live` of all functions to these versions, or of none.
+    """Point `live` of all functions to these versions, or leave all where they are.
 
     Raises:
-        DeployError: one could not be moved; those that were are back where they were.
+        DeployError: an alias could not be moved. The others were moved back.
     """
     before = live(stage, list(versions))
     moved: list[str] = []
@@ -100,7 +100,7 @@ def move(stage: Stage, versions: Mapping[str, str]) -> None:
         for name in moved:
             _point(stage, name, before[name])
         raise DeployError(
-            f"an alias cannot be moved, so all are where they were: {error}",
+            f"an alias cannot be moved, so all were left where they were: {error}",
             "look whether the version still exists and whether your role may call lambda:UpdateAlias",
         ) from error
 

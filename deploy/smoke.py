@@ -1,7 +1,7 @@
-"""The smoke test: answers that only working functions with a working database can give.
+"""The smoke test, which fails unless every function answers and reaches the database.
 
-API Gateway answers 401 by itself, so a request without a token proves nothing. The functions are invoked past it, with
-events as it sends them, as a person whom nobody else is.
+API Gateway answers 401 by itself, so a request without a token proves nothing. The smoke test
+therefore invokes the functions directly, with events in API Gateway's form, as a person without data.
 """
 
 import json
@@ -77,7 +77,7 @@ _PROBES: Mapping[str, tuple[Callable[[Mapping[str, str]], dict[str, Any]], Calla
     "McpFunction": (_mcp, lambda body: body["result"].get("isError") is not True),
     "WorkerFunction": (_sweep, lambda body: isinstance(body["queued"], int)),
 }
-"""For each function an event, and whether the body of the answer is one that the database was needed for."""
+"""For each function an event, and a check that its answer needed the database."""
 
 
 def _names_issuer(issuer: str) -> Callable[[Any], bool]:

@@ -15,11 +15,11 @@ from deploy.stage import Stage
 from local.gateway.template_yaml import load
 
 NEVER_MADE = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"}
-"""States of a stack whose first deployment failed. It holds nothing, and CloudFormation refuses to update it."""
+"""States of a stack whose first deployment failed. Such a stack is empty, and CloudFormation refuses to update it."""
 GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 BUSY = "_IN_PROGRESS"
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
-"""Parts of the reason that a change set without changes fails with."""
+"""Texts by which CloudFormation reports a change set without changes."""
 DELETE_SECONDS = 1800
 QUIET_SECONDS = 30.0
 """Time after which a wait says what it is waiting for."""

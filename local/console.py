@@ -59,7 +59,7 @@ class Console(io.TextIOBase):
             try:
                 _write(self._file, text.encode(self._encoding, errors="backslashreplace"))
             except OSError:
-                self._file = None  # The reader is gone for good. Everything else is dropped.
+                self._file = None  # The reader has closed the pipe. Everything else is dropped.
 
 
 @contextmanager

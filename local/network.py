@@ -1,4 +1,4 @@
-"""Sort out the proxies and certificates of a shell before the functions inherit them.
+"""Check the proxies and certificates of a shell before the functions inherit them.
 
 Nothing on this machine is reached through a proxy or needs a certificate. A real provider may need both, so a variable
 that cannot be used is refused at the start instead of failing every message.

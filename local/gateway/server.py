@@ -77,7 +77,7 @@ class Gateway:
         return self._server.server_port
 
     def warm_up(self) -> None:
-        """Begin to start an instance of each function. Requests are not served yet."""
+        """Start an instance of each function without waiting. Requests are not served yet."""
         for fleet in self._fleets.values():
             fleet.warm_up()
 

@@ -82,7 +82,7 @@ def read_clock(told: str) -> Clock:
     if line and line["zone"]:
         try:
             zone = ZoneInfo(line["zone"])
-        except (ValueError, KeyError, OSError):  # Not a zone that is known here: the offset of the line has to do.
+        except (ValueError, KeyError, OSError):  # The zone is unknown on this machine, so use the offset of the line.
             return Clock(now, zone)
     return Clock(now.astimezone(zone), zone)
 

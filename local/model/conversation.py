@@ -1,4 +1,4 @@
-"""The offline model's next move, decided from nothing but the messages of the request."""
+"""Decide the offline model's next reply or tool calls from the messages of a request."""
 
 import json
 import re
@@ -42,7 +42,7 @@ Move: TypeAlias = Say | CallTools
 
 
 def next_move(messages: Sequence[Message], tools: frozenset[str]) -> Move:
-    """Return what to say, or which of the offered tools to call."""
+    """Return the reply, or calls of the offered tools."""
     clock = read_clock(
         "\n".join(_text(message) for message in messages if message.get("role") in {"system", "developer", "user"})
     )
@@ -122,7 +122,7 @@ def _on_all(plan: OnAll, outcomes: Sequence[Outcome], clock: Clock) -> Move:
 
 
 def _how_to_undo(before: Sequence[Message]) -> str:
-    """Tell what to type to take the last change of the conversation back."""
+    """Reply with the command that takes back the last change of the conversation."""
     changes = [outcome for outcome in _outcomes(before) if outcome.tool not in (Tool.LIST, Tool.GET)]
     done = [outcome for outcome in changes if outcome.error is None]
     return replies.how_to_undo(done[-1] if done else None)
@@ -141,7 +141,7 @@ def _act_on_found(plan: OnTask, words: Words, found: Outcome, clock: Clock) -> M
 
 
 def _acts(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-    """Return what a person wants to hear of: not the search that came before an act."""
+    """Return the outcomes to report, without the search that came before a change."""
     return [outcome for outcome in outcomes if outcome.tool != Tool.LIST] or outcomes
 
 
@@ -170,7 +170,7 @@ def _last_reply(before: Sequence[Message]) -> str:
 
 
 def _outcomes(after: Sequence[Message]) -> list[Outcome]:
-    """Pair the tool calls of this turn with what came back for them."""
+    """Pair the tool calls of this turn with their results."""
     answers = {
         message.get("tool_call_id"): _object(_text(message)) for message in after if message.get("role") == "tool"
     }

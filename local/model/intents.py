@@ -80,7 +80,7 @@ INTENTS: tuple[Intent, ...] = (
     _row(r"(?:thanks|thank you|great|perfect|nice)(?: (?:a lot|so much|very much))?", say("You are welcome.")),
     _row(r"(?:help(?: me)?|what can (?:you|i) (?:do|say|ask)(?: for me)?|how does this work|commands|\?)", _help),
     _row(r"(?:undo|take back|revert|reverse)(?: (?:that|it|this|the last change|my last change))?(?: again)?", undo),
-    # Making a task. "Add" comes before everything else: what follows it is a title, whatever its words.
+    # Create. "Add" comes first, because any words after it are a title.
     _row(
         rf"(?:add|create|make){_ME}(?: these| some| two| three| four| five| \d)?(?: new)?"
         rf"(?: (?P<priority>{PRIORITY})(?:[- ]priority)?)? (?:tasks|to-?dos|reminders)\b(?! #?\d){_ON_LIST}"
@@ -98,11 +98,11 @@ INTENTS: tuple[Intent, ...] = (
     _row(r"(?:remind me|don't let me forget|help me remember)(?: to| that| about)? (?P<title>.+?)", create),
     _row(rf"(?:{_KIND}|note): ?(?P<title>.+?)", create),
     _row(rf"(?P<priority>{PRIORITY})(?:[- ]priority)?: ?(?P<title>.+?)", create, "Urgent: call the bank"),
-    # Not done any more. Before "done", because "not done" has "done" in it.
+    # Reopen. This comes before complete, because "not done" contains "done".
     _row(rf"(?:re-?open|un-?complete|un-?mark|un-?check|restore) {_TARGET}", on_task(Tool.REOPEN), "Reopen task 3"),
     _row(rf"(?:mark|set|flag|move) {_TARGET} (?:back )?(?:as |to |to be )?{_UNDONE}", on_task(Tool.REOPEN)),
     _row(rf"{_NAMED_TASK} (?:is|isn't|was|wasn't) {_UNDONE}(?: yet)?", on_task(Tool.REOPEN)),
-    # Done.
+    # Complete.
     _row(
         rf"(?:mark|set|flag) {_TARGET} (?:as |to |to be )?{_DONE}",
         on_task(Tool.COMPLETE),
@@ -117,13 +117,13 @@ INTENTS: tuple[Intent, ...] = (
     ),
     _row(rf"{_NAMED_TASK} (?:is|are|was|were) {_DONE}", on_task(Tool.COMPLETE)),
     _row(rf"(?:done with|{_DONE}:) {_TARGET}", on_task(Tool.COMPLETE)),
-    # Gone.
+    # Delete.
     _row(
         rf"(?:delete|remove|erase|cancel|drop|discard|get rid of|throw away) {_TARGET}{_ON_LIST}",
         on_task(Tool.DELETE),
         "Delete the meeting task",
     ),
-    # Changed: the description, the priority, the due date, the title. Each declines a value that is none of its own.
+    # Update the description, the priority, the due date or the title. A row declines a value of another kind.
     _row(
         rf"(?:{_CHANGE}|add) (?:the |a )?(?:description|notes?|details?) (?:of|for|to|on) {_TARGET}"
         r"(?: to |: ?)(?P<value>.+?)",
@@ -151,7 +151,7 @@ INTENTS: tuple[Intent, ...] = (
         update("title"),
         "Change task 1 to 'Call mom tonight'",
     ),
-    # Seen.
+    # List and show.
     _row(
         r"(?:what|what's)\b.*\b(?P<day>today|tomorrow|this week|next week)\b.*",
         agenda,
@@ -183,7 +183,7 @@ INTENTS: tuple[Intent, ...] = (
     ),
     _row(r"(?:what|which) (?:do|should|must|have) i\b.*", list_tasks),
     _row(rf"(?:list|(?:(?:{_PRESET}) )*(?:tasks?|to-?dos?|{_PRESET}))", list_tasks),
-    # Making a task, in words that could mean something else and therefore come last.
+    # Create, in words that could mean something else and therefore come last.
     _row(
         r"i (?:really |also |still )?(?:need to|have to|want to|ought to|must|should) "
         r"(?:not forget to |remember (?:to )?|make sure to )?(?P<title>.+?)",

@@ -7,7 +7,7 @@ from local.model.clock import Clock, take_when
 from local.model.plans import Ids, Mentioned, Target, Words
 
 QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
-"""What people put around a title, typographic forms included."""
+"""Quotation marks around a title, typographic ones included."""
 
 PRIORITIES = {
     "low": "low",
@@ -55,7 +55,7 @@ _NOUN = re.compile(r"(?:^|\s+)(?:tasks?|to-?dos?|reminders?|items?|one)$", re.IG
 
 
 def plain(message: str) -> str:
-    """Return a message in one line, without what is only polite."""
+    """Return a message in one line, without polite words."""
     text = " ".join(message.replace("\u2019", "'").split())
     while (polite := _POLITE_START.sub("", text, count=1)) != text:
         text = polite
@@ -105,7 +105,7 @@ def read_priority(text: str) -> str | None:
 
 
 def target(text: str) -> Target | None:
-    """Return which task is meant, or nothing when the words name none."""
+    """Return the task that the words mean, or None."""
     text = text.strip(" .,!?")
     if _NUMBERED.fullmatch(text):
         return Ids(tuple(dict.fromkeys(int(number) for number in re.findall(r"\d+", text))))

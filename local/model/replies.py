@@ -44,7 +44,7 @@ class Outcome:
 
 
 def report(outcomes: Sequence[Outcome], clock: Clock) -> str:
-    """Return a friendly account of what was done, a sentence for each call."""
+    """Return one sentence for each call, which tells what was done."""
     return "\n".join(_sentence(outcome, clock) for outcome in outcomes)
 
 
@@ -79,7 +79,7 @@ def agenda(plan: Agenda, found: Outcome, clock: Clock) -> str:
 
 
 def how_to_delete(found: Outcome, most: int, clock: Clock) -> str:
-    """Tell what to type to delete all listed tasks; nothing is deleted yet."""
+    """Reply with the command that deletes all listed tasks. Nothing is deleted yet."""
     tasks = found.tasks[:most]
     numbers = ", ".join(str(task.get("id")) for task in tasks)
     noun, them = ("task", "it") if len(tasks) == 1 else ("tasks", "them")
@@ -91,7 +91,7 @@ def how_to_delete(found: Outcome, most: int, clock: Clock) -> str:
 
 
 def how_to_undo(change: Outcome | None) -> str:
-    """Tell what to type to take a change back."""
+    """Reply with the command that takes a change back."""
     if change is None:
         return "I have changed nothing in this conversation, so there is nothing to take back."
     answer = change.answer

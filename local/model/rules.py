@@ -1,4 +1,4 @@
-"""The requests that OpenAI refuses this winter, refused with the same words in the same form.
+"""Refuse the requests that OpenAI refuses, with the same texts in the same form.
 
 https://developers.openai.com/api/reference/resources/chat, https://developers.openai.com/api/reference/resources/responses
 and, for tools on Chat Completions, https://github.com/openai/openai-openapi/issues/541.
@@ -12,7 +12,7 @@ from typing import Any
 from local.model.plans import MODEL_NAME
 
 ENCRYPTED_PREFIX = "offline-"
-"""The beginning of all reasoning that this model encrypts, so to speak."""
+"""Prefix of the text that stands for encrypted reasoning."""
 _CHAT_FIELDS = frozenset(
     [
         "audio",

@@ -1,4 +1,4 @@
-"""Room for what a model's provider hands along, and for tokens that were cached or spent on reasoning.
+"""Columns for data of the model's provider, and for cached and reasoning tokens.
 
 Revises: d2f7a6183c90
 """

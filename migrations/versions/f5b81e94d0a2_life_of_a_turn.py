@@ -1,4 +1,4 @@
-"""Turns that outlive their conversation and their client: more states, the time zone, and what undid them.
+"""Turns that outlive their conversation: more states, a time zone, and references for undo and replacement.
 
 Revises: c27f3b9d8e15
 """
