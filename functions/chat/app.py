@@ -130,7 +130,7 @@ CHAT_ERRORS = problems(
         200: {"headers": IDEMPOTENCY_HEADERS},
         202: {
             "model": TurnItem,
-            "description": "The turn goes on without the client, as `Prefer: respond-async` asked.",
+            "description": "The worker continues the turn (`Prefer: respond-async`).",
             "headers": {**IDEMPOTENCY_HEADERS, **LOCATION_HEADER},
         },
         **CHAT_ERRORS,
@@ -200,7 +200,7 @@ async def get_turn(*, turn_id: TurnId, caller: CallerDep, request: Request) -> R
     openapi_extra=TOKEN,
 )
 async def delete_turn(*, turn_id: TurnId, caller: CallerDep) -> None:
-    """Cancel a turn. What it did stays, and whoever works on it can write nothing more."""
+    """Cancel a turn. Its recorded steps stay, and later writes to it are refused."""
     chat(provider).cancel(caller.user_id, turn_id, caller.seconds_left)
 
 

@@ -82,7 +82,7 @@ class Chat:
     queue: Queue | None = None
 
     def answer(self, request: ChatRequest, seconds_left: Callable[[], float]) -> ChatReply:
-        """Carry the turn to its end, from wherever it stands, within the `seconds_left` of this invocation.
+        """Run the turn to its end, starting after its last recorded step, within `seconds_left`.
 
         Raises:
             TaskchatError: the turn could not begin or could not finish. Recorded steps are kept.
@@ -147,7 +147,7 @@ class Chat:
         return self._carry_on(work, budget, lambda: self.database.transaction(load_history, seconds_left=seconds_left))
 
     def sweep(self, seconds_left: Callable[[], float]) -> int:
-        """Queue the turns that nobody works on although they are not over, and forget old keys; return how many."""
+        """Queue unfinished turns without a worker, delete old keys, and return the number of queued turns."""
         found = self.database.transaction(
             lambda connection: turns.unfinished(connection, SWEPT_AT_ONCE), seconds_left=seconds_left
         )
@@ -233,7 +233,7 @@ class _Budget:
 
 @dataclass(frozen=True)
 class _Work:
-    """A turn that this invocation may work on, and all that it needs for that."""
+    """A turn to work on, with its person, message, time zone and history."""
 
     turn: turns.StartedTurn
     principal: Principal
@@ -348,7 +348,7 @@ class _RunningTurn:
             self.send(self.lease.turn_id, delay_seconds)
 
     def _delay_seconds(self, error: BaseException) -> float:
-        """Return how long the worker is to wait: not at all after progress, else longer after each idle attempt."""
+        """Return the worker's delay: none after progress, and a longer one after each attempt without a step."""
         if self.idle_attempts == 0 and isinstance(error, TurnInterruptedError):
             return 0.0
         back_off = FIRST_BACK_OFF_SECONDS * 4.0 ** max(0, self.idle_attempts - 1)
@@ -398,7 +398,7 @@ def _question(work: _Work) -> agent.Question:
 
 
 def _opaque(name: str) -> str:
-    """Return a name for the model's provider, from which it cannot learn whose it is."""
+    """Return a stable pseudonym for the model's provider."""
     return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
@@ -419,7 +419,7 @@ def _tool_calls(steps: Sequence[turns.Reply]) -> list[Mapping[str, Any]]:
 
 
 def _reason(error: BaseException) -> tuple[str, bool]:
-    """Return why a turn ends, and whether for good. Only our own errors are quoted, as others may hold anything."""
+    """Return the reason for a turn's end, and whether it is permanent. Foreign errors show their type only."""
     if not isinstance(error, TaskchatError):
         return type(error).__name__, True
     return str(error), isinstance(error, ModelFailedError) and error.permanent

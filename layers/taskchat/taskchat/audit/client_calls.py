@@ -30,7 +30,7 @@ class Client:
 
     @property
     def first_key(self) -> str:
-        """The idempotency key of the client's first call, by which its conversation is found after a renaming.
+        """The idempotency key of the client's first call. It finds the client's conversation after a rename.
 
         Keys of POST /chat contain no space, so none of them can be equal to it.
         """

@@ -89,7 +89,7 @@ def _run(tool: Tool, record: ToolCall, context: ToolContext) -> None:
     except InvalidArgumentsError as error:
         record["error"] = _invalid(tool, error)
         return
-    # The savepoint is not released: the next one of this name hides it, and COMMIT ends them all.
+    # ROLLBACK TO uses the newest savepoint of this name, so a RELEASE would cost a round trip for nothing.
     context.connection.exec_driver_sql(_SAVEPOINT)
     try:
         output = tool.run(context, arguments)

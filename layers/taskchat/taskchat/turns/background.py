@@ -70,10 +70,10 @@ def take(connection: Connection, turn_id: uuid.UUID, token: uuid.UUID, lease_sec
 
 
 def unfinished(connection: Connection, limit: int) -> Sequence[uuid.UUID]:
-    """Return turns that nobody works on although they are not over, the longest forgotten first.
+    """Return unfinished turns without a live invocation, oldest first.
 
-    Their lease expired, or the worker has not come to them in time, as when the message to it was lost. A turn whose
-    lease expired becomes interrupted. None of them is returned again within `SWEEP_AFTER_SECONDS`.
+    Their lease expired, or their queue message was lost or is late. A turn whose lease expired becomes interrupted.
+    None of them is returned again within `SWEEP_AFTER_SECONDS`.
     """
     forgotten = (
         select(TURNS.c.id)
@@ -112,7 +112,7 @@ def forget_old_keys(connection: Connection, limit: int) -> int:
 
 
 def _is_out_of_date(longest_seconds: float) -> ColumnElement[bool]:
-    """Tell whether the time of a turn is over, or is too far away to be true."""
+    """Tell whether a turn's time has passed, or is implausibly far in the future."""
     latest = utc_in(literal(longest_seconds, SECONDS))
     return or_(TURNS.c.lease_expires_at < utc_now(), TURNS.c.lease_expires_at > latest)
 

@@ -60,11 +60,11 @@ from taskchat.turns.records import AcceptedTurn, FinishedTurn, Lease, Reply, Sta
 from taskchat.turns.writes import Writes
 
 BEGIN_TRIES = 4
-"""Retries when another turn of the conversation starts and ends between our checks."""
+"""Tries to begin, when another turn of the conversation starts and ends between our checks."""
 LONGEST_LEASE_SECONDS = 60.0
 """A lease covers one model call, so a longer one means that a clock was changed. It counts as expired."""
 SWEEP_AFTER_SECONDS = 60.0
-"""How long a turn may wait for the worker before the sweep takes its message for lost."""
+"""Time that a turn waits for the worker before the sweep queues it again."""
 MOST_IDLE_ATTEMPTS = 5
 """Attempts in a row that record no step, after which a turn is failed."""
 RETRY_AFTER_QUEUED_SECONDS = 2
@@ -181,7 +181,7 @@ def record_step(
     `model_context` is stored with the message. `provider_state` replaces the turn's, which is deleted when it ends.
 
     Raises:
-        TurnSupersededError: the lease is lost, so the tools must be undone with this transaction.
+        TurnSupersededError: the lease is lost. The caller must roll back, which also undoes the tools.
     """
     values = {
         **_held(held),
