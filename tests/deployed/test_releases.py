@@ -27,6 +27,7 @@ def downgrade() -> None:
     """Drop the table."""
     op.execute("DROP TABLE half")
 '''
+RENAMED = "taskchat/dev/renamed"
 REVISION_FILE = "migrate/MigrateFunction/migrations/versions/ffffffffffff_of_a_test.py"
 
 
@@ -53,12 +54,29 @@ def is_all_new(account: Account, before: dict[str, str]) -> bool:
     return not account.versions().items() & before.items() and len(releases(account)) == 1
 
 
+def test_a_failed_migration_stops_the_release(released: Account) -> None:
+    before, head = released.versions(), revision(released)
+    add_revision(released, "CREATE TABLE nonsense (")
+    released.edit(PACKAGE, "There is no conversation", "No conversation")
+    failed = released.release()
+
+    assert failed.status == 1
+    assert failed.steps[-1] == "migrating the database"
+    assert "the action upgrade failed" in failed.output
+    assert "Next: nothing is half applied and the release before goes on serving" in failed.output
+    assert (released.versions(), revision(released)) == (before, head)
+    assert sentence(released).startswith("There is no conversation")
+
+
 def test_a_release_of_a_layer_alone_goes_live(released: Account) -> None:
     before = released.versions()
-    released.edit(PACKAGE, "There is no conversation", "No conversation")
+    # Corrected. The API's stack differs by its layer alone.
+    (released.build / REVISION_FILE).unlink()
+    add_revision(released, "SELECT 1")
     released.deploy()
 
     assert is_all_new(released, before)
+    assert revision(released) == "ffffffffffff"
     assert sentence(released).startswith("No conversation")
 
 
@@ -71,18 +89,37 @@ def test_a_release_of_a_timeout_alone_goes_live(released: Account) -> None:
     assert {released.live(name)["Timeout"] for name in released.functions} == {28, 900}
 
 
-def test_a_renamed_secret_goes_live_without_an_outage(released: Account, database: str) -> None:
+def test_a_broken_release_of_a_parameter_is_rolled_back(released: Account) -> None:
     before = released.versions()
-    released.put_secret("taskchat/dev/renamed", database)
-    released.parameters["DatabaseUrlSecret"] = "taskchat/dev/renamed"
-    released.deploy()
-    released.kill_functions()
-
-    assert is_all_new(released, before)
+    # The name of another secret, whose value is no connection string.
+    released.put_secret(RENAMED, "nonsense")
+    released.parameters["DatabaseUrlSecret"] = RENAMED
+    broken = released.release()
     variables = released.live("ConversationsFunction")["Environment"]["Variables"]
-    assert variables["DATABASE_URL_SECRET"] == "taskchat/dev/renamed"
+    back = released.run("rollback")
+
+    assert broken.status == 1
+    assert variables["DATABASE_URL_SECRET"] == RENAMED
+    assert "live answers 500" in broken.output.partition("FAILED")[2]
+    assert "make rollback" in broken.output.partition("Next: ")[2]
+    assert back.status == 0, back.output
+    assert released.versions() == before
+    assert len(releases(released)) == 1
     assert released.call("GET", "/conversations", ANN).status == 200
-    # The version before still serves while traffic shifts, and reads the old name with the new role.
+    # The database stays as it is.
+    assert revision(released) == "ffffffffffff"
+
+
+def test_the_same_release_goes_forward_after_a_rollback(released: Account, database: str) -> None:
+    before = released.versions()
+    released.put_secret(RENAMED, database)
+    released.kill_functions()
+    again = released.deploy()
+
+    assert again.output.count("nothing to change") == 2
+    assert is_all_new(released, before)
+    assert released.call("GET", "/conversations", ANN).status == 200
+    # The version before serves on while traffic shifts, and reads the old name with the role of now.
     old = released.invoke_version("ConversationsFunction", before["ConversationsFunction"])
     assert old["statusCode"] == 200
 
@@ -93,70 +130,26 @@ def test_three_releases_are_kept(released: Account) -> None:
         assert version in released.published(name)
 
 
-def test_a_broken_release_fails_and_is_rolled_back(released: Account) -> None:
-    before = released.versions()
-    released.edit("McpFunction/functions/mcp/app.py", "from fastapi import", "from fastapy import")
-    broken = released.release()
-    back = released.run("rollback")
-    released.edit("McpFunction/functions/mcp/app.py", "from fastapy import", "from fastapi import")
-
-    assert broken.status == 1
-    assert "McpFunction" in broken.output.partition("FAILED")[2]
-    assert "make rollback" in broken.output.partition("Next: ")[2]
-    assert back.status == 0, back.output
-    assert released.versions() == before
-    assert len(releases(released)) == 1
-
-
-def test_a_failed_migration_stops_the_release(released: Account) -> None:
-    before, head = released.versions(), revision(released)
-    add_revision(released, "CREATE TABLE nonsense (")
-    released.edit(PACKAGE, "No conversation", "Nothing like")
-    failed = released.release()
-
-    assert failed.status == 1
-    assert failed.steps[-1] == "migrating the database"
-    assert "the action upgrade failed" in failed.output
-    assert "Next: nothing is half applied and the release before goes on serving" in failed.output
-    assert (released.versions(), revision(released)) == (before, head)
-    assert sentence(released).startswith("No conversation")
-
-
-def test_the_corrected_release_goes_forward(released: Account) -> None:
-    before = released.versions()
-    (released.build / REVISION_FILE).unlink()
-    add_revision(released, "SELECT 1")
-    released.deploy()
-
-    assert is_all_new(released, before)
-    assert revision(released) == "ffffffffffff"
-    assert sentence(released).startswith("Nothing like")
-
-
-def test_a_rollback_leaves_the_database_as_it_is(released: Account) -> None:
+def test_a_second_rollback_goes_one_further_and_a_release_forward(released: Account) -> None:
     newest = released.versions()
-    back = released.run("rollback")
+    assert released.run("rollback").status == 0
+    middle = released.versions()
+    assert released.run("rollback").status == 0
 
-    assert back.status == 0, back.output
     assert is_all_new(released, newest)
-    assert sentence(released).startswith("No conversation")
-    assert revision(released) == "ffffffffffff"
-
-
-def test_an_unchanged_release_goes_forward_after_a_rollback(released: Account) -> None:
-    again = released.deploy()
-
-    assert again.output.count("nothing to change") == 2
-    assert sentence(released).startswith("Nothing like")
-    assert len(releases(released)) == 1
+    assert is_all_new(released, middle)
+    assert released.deploy().output.count("nothing to change") == 2
+    assert released.versions() == newest
 
 
 def test_an_older_release_warns_of_a_database_that_is_ahead(released: Account) -> None:
     before = released.versions()
+    kept = (released.build / REVISION_FILE).read_text()
     (released.build / REVISION_FILE).unlink()
     released.parameters["TrafficShift"] = "Sideways"
     refused = released.release()
     del released.parameters["TrafficShift"]
+    (released.build / REVISION_FILE).write_text(kept)
 
     assert "WARNING: the database is ahead of this release, at ffffffffffff" in refused.output
     # The release goes on after the warning, to a template that CloudFormation refuses.

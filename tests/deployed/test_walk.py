@@ -58,7 +58,8 @@ def test_a_turn_is_answered_and_replayed(released: Account) -> None:
 
 def test_a_turn_goes_on_without_its_client(released: Account) -> None:
     accepted = released.call("POST", "/chat", ANN, {"message": "Add a task to rest"}, Prefer="respond-async")
-    assert (accepted.status, accepted.body["status"]) == (202, "queued"), accepted.body
+    # The worker may have taken it already.
+    assert (accepted.status, accepted.body["status"] in {"queued", "running"}) == (202, True), accepted.body
 
     turn = accepted
     deadline = time.monotonic() + LONGEST_TURN_SECONDS
@@ -122,17 +123,12 @@ def test_only_people_of_the_pool_get_a_token(released: Account) -> None:
     assert "cannot sign in" in wrong.output
 
 
-def test_the_smoke_test_tries_a_turn_as_the_test_person(released: Account) -> None:
+def test_a_second_deployment_tries_a_turn_and_changes_nothing(released: Account) -> None:
     made = released.run("user", "--email", "smoke@example.com", "--test")
+    before = released.state()
     again = released.deploy()
 
     assert made.status == 0
     assert "POST /chat as smoke@example.com: 200" in again.output
-
-
-def test_a_second_deployment_changes_nothing(released: Account) -> None:
-    before = released.state()
-    again = released.deploy()
-
     assert again.output.count("nothing to change") == 2
     assert released.state() == before
