@@ -16,6 +16,7 @@ LONGEST_RUN_SECONDS = 240
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of this folder on one worker, and skip them where Node is not installed."""
     for item in items:

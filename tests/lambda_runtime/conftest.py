@@ -37,6 +37,7 @@ class Migration:
     answer: Mapping[str, Any]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of this folder on one worker, and off machines that cannot run what Lambda runs."""
     elsewhere = (sys.platform, platform.machine()) != ("linux", "x86_64")
