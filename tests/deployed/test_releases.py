@@ -142,14 +142,23 @@ def test_a_second_rollback_goes_one_further_and_a_release_forward(released: Acco
     assert released.versions() == newest
 
 
+def test_a_second_deployment_tries_a_turn_and_changes_nothing(released: Account) -> None:
+    made = released.run("user", "--email", "smoke@example.com", "--test")
+    before = released.state()
+    again = released.deploy()
+
+    assert made.status == 0
+    assert "POST /chat as smoke@example.com: 200" in again.output
+    assert again.output.count("nothing to change") == 2
+    assert released.state() == before
+
+
 def test_an_older_release_warns_of_a_database_that_is_ahead(released: Account) -> None:
     before = released.versions()
-    kept = (released.build / REVISION_FILE).read_text()
     (released.build / REVISION_FILE).unlink()
     released.parameters["TrafficShift"] = "Sideways"
     refused = released.release()
     del released.parameters["TrafficShift"]
-    (released.build / REVISION_FILE).write_text(kept)
 
     assert "WARNING: the database is ahead of this release, at ffffffffffff" in refused.output
     # The release goes on after the warning, to a template that CloudFormation refuses.

@@ -121,14 +121,3 @@ def test_only_people_of_the_pool_get_a_token(released: Account) -> None:
     assert (refused.status, wrong.status) == (1, 1)
     assert "make user STAGE=dev EMAIL=stranger@example.com" in refused.output
     assert "cannot sign in" in wrong.output
-
-
-def test_a_second_deployment_tries_a_turn_and_changes_nothing(released: Account) -> None:
-    made = released.run("user", "--email", "smoke@example.com", "--test")
-    before = released.state()
-    again = released.deploy()
-
-    assert made.status == 0
-    assert "POST /chat as smoke@example.com: 200" in again.output
-    assert again.output.count("nothing to change") == 2
-    assert released.state() == before
