@@ -38,6 +38,6 @@ def test_a_turn_without_tools_takes_eight_round_trips(post_chat: Post, scripted_
         post_chat({"message": "hello"})
 
     assert first_words(statements) == [
-        *("BEGIN", "INSERT", "INSERT", "WITH", "COMMIT"),
+        *("BEGIN", "UPDATE", "INSERT", "WITH", "COMMIT"),
         *("BEGIN", "WITH", "COMMIT"),
     ]

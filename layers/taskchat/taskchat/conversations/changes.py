@@ -24,13 +24,15 @@ def create(connection: Connection, principal: Principal, title: str) -> int:
 
 def sign_in(connection: Connection, principal: Principal) -> None:
     """Insert or update the person's row, and lock it until COMMIT. An e-mail address that is not given is kept."""
+    email = sa.func.coalesce(sa.literal(principal.email, USERS.c.email.type), USERS.c.email)
+    update = sa.update(USERS).where(USERS.c.id == principal.user_id).values(email=email)
+    if connection.execute(update).rowcount:
+        return
+    # Without a target, ON CONFLICT covers both unique indexes, of the id and of the subject.
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(USERS).values(id=principal.user_id, subject=principal.subject, email=principal.email)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[USERS.c.id], set_={"email": sa.func.coalesce(statement.excluded.email, USERS.c.email)}
-        )
-    )
+    insert = dialect.insert(USERS).values(id=principal.user_id, subject=principal.subject, email=principal.email)
+    connection.execute(insert.on_conflict_do_nothing())
+    connection.execute(update)
 
 
 def rename(connection: Connection, user_id: uuid.UUID, conversation_id: int, title: str) -> ConversationRecord:
