@@ -11,7 +11,7 @@ from local.environment import sqlite_url
 def start(folder: str) -> None:
     """Give this process a migrated SQLite database in a folder."""
     os.environ["DATABASE_URL"] = sqlite_url(Path(folder) / f"{os.getpid()}.sqlite3")
-    os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"
+    os.environ.update(POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true")
     # The functions read the environment when they are imported.
     from functions.migrate import app as migrate  # noqa: PLC0415
     from tests.support.lambda_events import LambdaContext  # noqa: PLC0415
