@@ -74,7 +74,7 @@ READS: dict[str, tuple[Callable[[Connection], Any], str]] = {
         lambda connection: conversations.load_window(
             connection, USER, 2, messages=50, tokens=8_000, before_turn=uuid.UUID(int=3)
         ),
-        "idx_messages_conversation_created",
+        "ix_messages_conversation_id_id",
     ),
 }
 
