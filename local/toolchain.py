@@ -12,6 +12,7 @@ import io
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -349,6 +350,8 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         print(f"taskchat: the environment could not be made: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 
