@@ -12,8 +12,8 @@ down_revision: str | None = ${repr(down_revision)}
 branch_labels: None = ${repr(branch_labels)}
 depends_on: None = ${repr(depends_on)}
 
-# Tell what a downgrade loses, in words that follow "forgets".
-FORGETS: tuple[str, ...] = ()
+# The data that a downgrade loses, in words that follow "loses".
+LOSSES: tuple[str, ...] = ()
 
 
 def upgrade() -> None:

@@ -88,9 +88,9 @@ def _change(request: Change, connection: Connection) -> _Outcome:
         case Upgrade():
             details = _upgrade(request, before, connection, configuration)
         case Downgrade():
-            details = {"forgets": _forgotten(request, before, scripts)}
+            details = {"losses": _losses(request, before, scripts)}
             if not request.confirm:
-                raise NotConfirmedError(request.revision, details["forgets"])
+                raise NotConfirmedError(request.revision, details["losses"])
             command.downgrade(configuration, request.revision)
         case Stamp():
             details = {}
@@ -116,10 +116,10 @@ def _upgrade(request: Upgrade, before: Position, connection: Connection, configu
     return details
 
 
-def _forgotten(request: Downgrade, before: Position, scripts: ScriptDirectory) -> list[str]:
+def _losses(request: Downgrade, before: Position, scripts: ScriptDirectory) -> list[str]:
     """Return the data losses that the undone revisions declare, in the order of the downgrade."""
-    way = scripts.iterate_revisions(before.revision, request.revision, select_for_downgrade=True)
-    return [loss for script in way for loss in getattr(script.module, "FORGETS", ())]
+    undone = scripts.iterate_revisions(before.revision, request.revision, select_for_downgrade=True)
+    return [loss for script in undone for loss in script.module.LOSSES]
 
 
 def _answer(request: Question, connection: Connection) -> _Outcome:

@@ -15,7 +15,7 @@ class NotConfirmedError(MigrateError):
     """Raised before a downgrade that was not confirmed. The text lists the data that it would lose."""
 
     def __init__(self, revision: str, losses: Sequence[str]) -> None:
-        told = f"forgets {'; '.join(losses)}" if losses else "loses no data"
+        told = f"loses {'; '.join(losses)}" if losses else "loses no data"
         super().__init__(f'a downgrade to {revision} {told}. Send it with "confirm": true')
 
 

@@ -13,7 +13,7 @@ down_revision: str | None = None
 branch_labels: None = None
 depends_on: None = None
 
-FORGETS = ("all users and tasks",)
+LOSSES = ("all users and tasks",)
 
 
 def upgrade() -> None:

@@ -11,7 +11,7 @@ down_revision: str | None = "e3a95b60d1c8"
 branch_labels: None = None
 depends_on: None = None
 
-FORGETS: tuple[str, ...] = ()
+LOSSES: tuple[str, ...] = ()
 
 
 def upgrade() -> None:

@@ -13,7 +13,7 @@ down_revision: str | None = "4f1d0c7a92be"
 branch_labels: None = None
 depends_on: None = None
 
-FORGETS = ("all conversations and messages",)
+LOSSES = ("all conversations and messages",)
 
 
 def upgrade() -> None:

@@ -12,7 +12,7 @@ revision: str = "c27f3b9d8e15"
 down_revision: str | None = "d2f7a6183c90"
 branch_labels: None = None
 depends_on: None = None
-FORGETS = ("the cached and reasoning tokens of all turns",)
+LOSSES = ("the cached and reasoning tokens of all turns",)
 
 
 def upgrade() -> None:

@@ -11,7 +11,7 @@ down_revision: str | None = "a81c5d7e2f46"
 branch_labels: None = None
 depends_on: None = None
 
-FORGETS: tuple[str, ...] = ()
+LOSSES: tuple[str, ...] = ()
 
 
 def upgrade() -> None:

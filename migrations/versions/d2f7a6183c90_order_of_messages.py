@@ -10,7 +10,7 @@ down_revision: str | None = "c4e0b9d3a715"
 branch_labels: None = None
 depends_on: None = None
 
-FORGETS: tuple[str, ...] = ()
+LOSSES: tuple[str, ...] = ()
 
 
 def upgrade() -> None:

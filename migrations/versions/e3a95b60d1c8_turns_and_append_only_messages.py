@@ -16,7 +16,7 @@ down_revision: str | None = "bcde77eeb26a"
 branch_labels: None = None
 depends_on: None = None
 
-FORGETS = ("all turns, and with them the idempotency keys: a request that is sent again is carried out again",)
+LOSSES = ("all turns, and with them the idempotency keys: a request that is sent again is carried out again",)
 
 
 def upgrade() -> None:

@@ -13,7 +13,7 @@ down_revision: str | None = "c27f3b9d8e15"
 branch_labels: None = None
 depends_on: None = None
 
-FORGETS = (
+LOSSES = (
     "the turns of deleted conversations, and with them their idempotency keys",
     "which turns were queued, cancelled, undone and replaced",
 )

@@ -88,7 +88,7 @@ def test_a_database_shared_with_others_keeps_their_tables(database_url: str) -> 
 
 
 def test_every_revision_tells_its_losses() -> None:
-    losses = [SCRIPTS.get_revision(revision).module.FORGETS for revision in REVISIONS]
+    losses = [SCRIPTS.get_revision(revision).module.LOSSES for revision in REVISIONS]
 
     assert all(isinstance(loss, tuple) and all(isinstance(words, str) for words in loss) for loss in losses)
     assert all(losses[:3])

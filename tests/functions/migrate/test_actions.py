@@ -176,18 +176,18 @@ def test_a_downgrade_undoes_the_newest_first(
 def test_an_unconfirmed_downgrade_tells_its_losses(migrated: Migrate, revision: str, confirm: dict[str, bool]) -> None:
     event: dict[str, Any] = {"action": "downgrade", "revision": revision}
 
-    with pytest.raises(NotConfirmedError, match=r'forgets .*idempotency keys.*"confirm": true') as refusal:
+    with pytest.raises(NotConfirmedError, match=r'loses .*idempotency keys.*"confirm": true') as refusal:
         migrated(event | confirm)
 
     assert migrated({"action": "verify"})["to_revision"] == HEAD
-    told = migrated(event | {"confirm": True})["forgets"]
-    assert f"forgets {'; '.join(told)}." in str(refusal.value)
+    told = migrated(event | {"confirm": True})["losses"]
+    assert f"loses {'; '.join(told)}." in str(refusal.value)
     assert ("all users and tasks" in told) == (revision == "base")
     assert ("all conversations and messages" in told) == (revision != CONVERSATIONS)
 
 
 def test_a_downgrade_without_losses_says_so(migrate: Migrate) -> None:
-    harmless = [revision for revision in REVISIONS if not SCRIPTS.get_revision(revision).module.FORGETS]
+    harmless = [revision for revision in REVISIONS if not SCRIPTS.get_revision(revision).module.LOSSES]
     migrate({"revision": harmless[0]})
 
     with pytest.raises(NotConfirmedError, match="loses no data"):
