@@ -54,7 +54,7 @@ from taskchat.http.openapi import (
 )
 from taskchat.metering import metered
 from taskchat.models import TurnStatus
-from taskchat.process import chat, load_what_sends_turns, provider, turn_queue
+from taskchat.process import chat, import_queue_sdk, provider, turn_queue
 from taskchat.snapshot import around_snapshot
 
 app = create_app()
@@ -258,6 +258,6 @@ def _matches(if_none_match: str, tag: str) -> bool:
     return tag in tags or tags == ["*"]
 
 
-around_snapshot(provider.close, load_what_sends_turns)
+around_snapshot(provider.close, import_queue_sdk)
 handler = lambda_handler(app)
 imports_done()

@@ -97,7 +97,7 @@ def test_a_snapshot_holds_no_connection_and_no_key(
 @pytest.mark.parametrize(
     ("variable", "loaded"), [("DATABASE_URL_SECRET", True), ("OPENAI_API_KEY_SECRET", True), ("DATABASE_URL", False)]
 )
-def test_a_snapshot_holds_what_reads_secrets_where_there_are_any(variable: str, loaded: bool) -> None:
+def test_a_snapshot_holds_the_aws_sdk_if_a_secret_is_named(variable: str, loaded: bool) -> None:
     program = """
 import json, sys
 from functions.conversations import app

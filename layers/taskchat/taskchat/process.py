@@ -47,7 +47,7 @@ def chat(model: Provider) -> Chat:
     )
 
 
-def load_what_sends_turns() -> None:
+def import_queue_sdk() -> None:
     """Import the AWS SDK if a queue is named; no credential is requested, because those in a snapshot would expire."""
     if settings().turn_queue_url:
         import_module("boto3")

@@ -1,26 +1,13 @@
 """The environment, read once, typed and validated. A secret is read when it is needed."""
 
-import logging
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from taskchat.errors import SecretUnavailableError
-
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider
-
-SECRET_LIFETIME_SECONDS = 300
-"""Lifetime of a secret in memory. A rotated secret is used after that time, without a new deployment."""
-SECRET_RETRY_SECONDS = 5
-SECRET_TIMEOUT_SECONDS = 2.0
-"""Longest wait for a connection to Secrets Manager, and again for its answer."""
-SECRET_ATTEMPTS = 2
-_logger = logging.getLogger(__name__)
+from taskchat.secrets_manager import read_secret
 
 
 class SettingsError(Exception):
@@ -78,10 +65,10 @@ class Settings(BaseModel):
         """Return the key of the model's provider, from OPENAI_API_KEY or OPENAI_API_KEY_SECRET."""
         return _resolve("OPENAI_API_KEY", self.openai_api_key, self.openai_api_key_secret)
 
-    def load_what_reads_secrets(self) -> None:
-        """Import the AWS SDK if a secret is named; neither a secret nor a credential is requested."""
-        if self.database_url_secret or self.openai_api_key_secret:
-            import_module("aws_lambda_powertools.utilities.parameters")
+    @property
+    def names_a_secret(self) -> bool:
+        """Whether the database's URL or the provider's key is a secret that has to be read."""
+        return bool(self.database_url_secret or self.openai_api_key_secret)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -104,41 +91,9 @@ def settings() -> Settings:
     return read_settings(os.environ)
 
 
-@lru_cache(maxsize=1)
-def secrets_manager() -> "SecretsProvider":
-    """Return the client of Secrets Manager, which caches secrets.
-
-    Its requests are bounded. botocore's own limits, 60 s and five attempts, outlast an invocation.
-
-    Raises:
-        botocore.exceptions.BotoCoreError: no region is configured.
-    """
-    # These modules import boto3, which a function without secrets does not need.
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-
-    return SecretsProvider(
-        boto_config=Config(
-            connect_timeout=SECRET_TIMEOUT_SECONDS,
-            read_timeout=SECRET_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": SECRET_ATTEMPTS},
-        )
-    )
-
-
 def _resolve(variable: str, value: SecretStr | None, secret_name: str | None) -> str:
     if value is not None:
         return value.get_secret_value()
     if secret_name is None:
         raise SettingsError(f"set {variable} or {variable}_SECRET")
-    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-    try:
-        secret = cast("str | bytes", secrets_manager().get(secret_name, max_age=SECRET_LIFETIME_SECONDS))
-    except (GetParameterError, BotoCoreError) as error:
-        # The text is AWS's reason, such as AccessDeniedException. It holds no secret.
-        _logger.warning("cannot read the secret for %s: %s", variable, error)
-        detail = f"The secret for {variable} cannot be read."
-        raise SecretUnavailableError(detail, retry_after_seconds=SECRET_RETRY_SECONDS) from error
-    return (secret.decode() if isinstance(secret, bytes) else secret).strip()
+    return read_secret(secret_name, variable)

@@ -16,6 +16,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from taskchat import secrets_manager
 from taskchat.database import database
 from taskchat.settings import settings
 
@@ -37,14 +38,15 @@ def around_snapshot(*prepare: Callable[[], object]) -> None:
     runtime = importlib.import_module(RUNTIME_MODULE)
     # The runtime calls the hooks before a snapshot in reverse order, so connections are dropped last.
     runtime.register_before_snapshot(_disconnect)
-    for step in (_load_what_reads_secrets, *prepare):
+    for step in (_import_aws_sdk, *prepare):
         runtime.register_before_snapshot(step)
     runtime.register_after_restore(_seed_anew)
     runtime.register_after_restore(_connect)
 
 
-def _load_what_reads_secrets() -> None:
-    settings().load_what_reads_secrets()
+def _import_aws_sdk() -> None:
+    if settings().names_a_secret:
+        secrets_manager.import_sdk()
 
 
 def _disconnect() -> None:
