@@ -1,4 +1,4 @@
-"""The table of SQLSTATEs: each failure has the response that was decided for it."""
+"""The table of SQLSTATEs: each failure has the reaction that was decided for it."""
 
 import sqlite3
 from importlib.resources import files
@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from taskchat.database import failures
-from taskchat.database.failures import Response, trouble_of
+from taskchat.database.failures import Reaction, trouble_of
 
 NOT_MIGRATED = "The database has not been migrated to this release."
 
@@ -27,8 +27,8 @@ def server_error(state: str) -> DBAPIError:
     return OperationalError("SELECT 1", None, original)
 
 
-def response(state: str) -> Response:
-    return trouble_of(server_error(state)).response
+def reaction(state: str) -> Reaction:
+    return trouble_of(server_error(state)).reaction
 
 
 @pytest.mark.parametrize(
@@ -43,22 +43,22 @@ def response(state: str) -> Response:
     ],
 )
 def test_server_in_trouble_is_repeated_on_new_connection(states: str) -> None:
-    assert {response(state) for state in states.split()} == {Response.RECONNECT}
+    assert {reaction(state) for state in states.split()} == {Reaction.RECONNECT}
 
 
 @pytest.mark.parametrize("state", ["28000", "28P01", "53100", "XX000"])
 def test_lasting_trouble_is_repeated_once(state: str) -> None:
-    assert response(state) is Response.RECONNECT_ONCE
+    assert reaction(state) is Reaction.RECONNECT_ONCE
 
 
 @pytest.mark.parametrize("state", ["40000", "40001", "40003", "40P01", "55P03", "72000"])
 def test_lost_locks_are_repeated_on_the_same_connection(state: str) -> None:
-    assert response(state) is Response.REPEAT
+    assert reaction(state) is Reaction.REPEAT
 
 
 @pytest.mark.parametrize("state", ["57014", "25P04", "53400"])
 def test_expensive_statements_are_not_repeated(state: str) -> None:
-    assert response(state) is Response.GIVE_UP
+    assert reaction(state) is Reaction.GIVE_UP
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_expensive_statements_are_not_repeated(state: str) -> None:
 def test_an_operator_is_told_the_cause(state: str, cause: str) -> None:
     trouble = trouble_of(server_error(state))
 
-    assert (trouble.response, trouble.cause) == (Response.REPORT, cause)
+    assert (trouble.reaction, trouble.cause) == (Reaction.REPORT, cause)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_operator_is_told_the_cause(state: str, cause: str) -> None:
     ["22001 22003 22021 22P02 22P05", "23502 23503 23505 23514 23001", "0A000", "54000 54001", "25P02 25001", "42601"],
 )
 def test_the_statements_own_faults_are_raised(states: str) -> None:
-    assert {response(state) for state in states.split()} == {Response.RAISE}
+    assert {reaction(state) for state in states.split()} == {Reaction.RAISE}
 
 
 def test_every_class_of_the_appendix_is_decided() -> None:
@@ -96,49 +96,49 @@ def test_every_class_of_the_appendix_is_decided() -> None:
 
 
 def test_a_class_of_the_future_is_the_statements() -> None:
-    assert response("ZZ001") is Response.RAISE
+    assert reaction("ZZ001") is Reaction.RAISE
 
 
 @pytest.mark.parametrize("kind", [psycopg2.OperationalError, psycopg2.InterfaceError])
 def test_a_driver_without_a_server_reconnects(kind: type[Exception]) -> None:
     wrapper = OperationalError if kind is psycopg2.OperationalError else InterfaceError
 
-    assert trouble_of(wrapper("SELECT 1", None, kind("connection refused"))).response is Response.RECONNECT
+    assert trouble_of(wrapper("SELECT 1", None, kind("connection refused"))).reaction is Reaction.RECONNECT
 
 
 def test_a_lost_connection_reconnects_whatever_the_error() -> None:
     lost = DBAPIError("SELECT 1", None, psycopg2.DatabaseError("no message"), connection_invalidated=True)
 
-    assert trouble_of(lost).response is Response.RECONNECT
+    assert trouble_of(lost).reaction is Reaction.RECONNECT
 
 
 def test_a_drivers_complaint_is_the_statements_fault() -> None:
-    assert trouble_of(DBAPIError("SELECT 1", None, psycopg2.ProgrammingError("can't adapt"))).response is Response.RAISE
+    assert trouble_of(DBAPIError("SELECT 1", None, psycopg2.ProgrammingError("can't adapt"))).reaction is Reaction.RAISE
 
 
 def test_a_wait_for_the_connection_is_repeated() -> None:
-    assert trouble_of(PoolTimeoutError("QueuePool limit")).response is Response.REPEAT
+    assert trouble_of(PoolTimeoutError("QueuePool limit")).reaction is Reaction.REPEAT
 
 
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (sqlite3.SQLITE_BUSY, Response.REPEAT),
-        (sqlite3.SQLITE_BUSY_SNAPSHOT, Response.REPEAT),
-        (sqlite3.SQLITE_LOCKED, Response.REPEAT),
-        (sqlite3.SQLITE_PROTOCOL, Response.REPEAT),
-        (sqlite3.SQLITE_FULL, Response.RECONNECT_ONCE),
-        (sqlite3.SQLITE_READONLY_DBMOVED, Response.RECONNECT_ONCE),
-        (sqlite3.SQLITE_IOERR_WRITE, Response.RECONNECT_ONCE),
-        (sqlite3.SQLITE_CANTOPEN, Response.RECONNECT_ONCE),
-        (sqlite3.SQLITE_CORRUPT, Response.REPORT),
-        (sqlite3.SQLITE_NOTADB, Response.REPORT),
-        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, Response.RAISE),
-        (sqlite3.SQLITE_ERROR, Response.RAISE),
+        (sqlite3.SQLITE_BUSY, Reaction.REPEAT),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, Reaction.REPEAT),
+        (sqlite3.SQLITE_LOCKED, Reaction.REPEAT),
+        (sqlite3.SQLITE_PROTOCOL, Reaction.REPEAT),
+        (sqlite3.SQLITE_FULL, Reaction.RECONNECT_ONCE),
+        (sqlite3.SQLITE_READONLY_DBMOVED, Reaction.RECONNECT_ONCE),
+        (sqlite3.SQLITE_IOERR_WRITE, Reaction.RECONNECT_ONCE),
+        (sqlite3.SQLITE_CANTOPEN, Reaction.RECONNECT_ONCE),
+        (sqlite3.SQLITE_CORRUPT, Reaction.REPORT),
+        (sqlite3.SQLITE_NOTADB, Reaction.REPORT),
+        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, Reaction.RAISE),
+        (sqlite3.SQLITE_ERROR, Reaction.RAISE),
     ],
 )
-def test_result_codes_of_sqlite_have_their_response(code: int, expected: Response) -> None:
+def test_result_codes_of_sqlite_have_their_response(code: int, expected: Reaction) -> None:
     original = sqlite3.OperationalError("message")
     original.sqlite_errorcode = code
 
-    assert trouble_of(OperationalError("SELECT 1", None, original)).response is expected
+    assert trouble_of(OperationalError("SELECT 1", None, original)).reaction is expected

@@ -42,7 +42,7 @@ class UnreachableError(Exception):
     """Raised if the connection failed or broke. A second try often succeeds."""
 
 
-class Connection:
+class ProviderConnection:
     """A kept connection to a provider. `read_settings` is called for the first request and after `close`."""
 
     def __init__(self, read_settings: Callable[[], ProviderSettings]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 from taskchat.agent import chat_completions, responses
 from taskchat.agent.adaptation import Adaptation, adapt
 from taskchat.agent.answers import FaultyAnswerError
-from taskchat.agent.connection import Connection, RefusedError, UnreachableError, too_slow
+from taskchat.agent.connection import ProviderConnection, RefusedError, UnreachableError, too_slow
 from taskchat.agent.provider import Completion, ContentRefusedError, Prompt, PromptTooLongError
 from taskchat.agent.provider_settings import Api, ProviderSettings
 from taskchat.agent.refusals import Refusal, redacted
@@ -47,7 +47,7 @@ class OpenAIProvider:
     """
 
     def __init__(self, read_settings: Callable[[], ProviderSettings]) -> None:
-        self._connection = Connection(read_settings)
+        self._connection = ProviderConnection(read_settings)
         self._adaptation = Adaptation()
         self._settings: ProviderSettings | None = None
 

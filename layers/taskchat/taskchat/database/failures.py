@@ -1,4 +1,4 @@
-"""Map each failure of the database to a response, by SQLSTATE (PostgreSQL 17, appendix A) or SQLite's result code."""
+"""Map each failure of the database to a reaction, by SQLSTATE (PostgreSQL 17, appendix A) or SQLite's result code."""
 
 import enum
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 Failure = DBAPIError | PoolTimeoutError
 
 
-class Response(enum.Enum):
-    """How a transaction responds to a failure."""
+class Reaction(enum.Enum):
+    """How a transaction reacts to a failure."""
 
     RAISE = enum.auto()
     """The statement, or the data in it, is at fault: raise the error as it is."""
@@ -29,35 +29,35 @@ class Response(enum.Enum):
 
 @dataclass(frozen=True)
 class Trouble:
-    """A response, and the cause in words that a caller may read."""
+    """A reaction, and the cause in words that a caller may read."""
 
-    response: Response
+    reaction: Reaction
     cause: str = "The database does not answer right now."
 
 
-_STATEMENT = Trouble(Response.RAISE)
-_REPEAT = Trouble(Response.REPEAT)
-_RECONNECT = Trouble(Response.RECONNECT)
-_NOT_MIGRATED = Trouble(Response.REPORT, "The database has not been migrated to this release.")
+_STATEMENT = Trouble(Reaction.RAISE)
+_REPEAT = Trouble(Reaction.REPEAT)
+_RECONNECT = Trouble(Reaction.RECONNECT)
+_NOT_MIGRATED = Trouble(Reaction.REPORT, "The database has not been migrated to this release.")
 
 BY_STATE: Mapping[str, Trouble] = {
-    "25006": Trouble(Response.RECONNECT, "The database is read-only right now."),
+    "25006": Trouble(Reaction.RECONNECT, "The database is read-only right now."),
     "25P03": _RECONNECT,  # idle in transaction for too long, as after a freeze; the session has ended
-    "25P04": Trouble(Response.GIVE_UP, "The transaction took too long and was cancelled."),
+    "25P04": Trouble(Reaction.GIVE_UP, "The transaction took too long and was cancelled."),
     "40002": _STATEMENT,  # an integrity constraint
-    "42501": Trouble(Response.REPORT, "The database's role lacks a privilege."),
+    "42501": Trouble(Reaction.REPORT, "The database's role lacks a privilege."),
     "42703": _NOT_MIGRATED,  # undefined column
     "42704": _NOT_MIGRATED,  # undefined object
     "42883": _NOT_MIGRATED,  # undefined function
     "42P01": _NOT_MIGRATED,  # undefined table
     "42P10": _NOT_MIGRATED,  # no unique index fits an ON CONFLICT
-    "53100": Trouble(Response.RECONNECT_ONCE, "The database's disk is full."),
-    "53300": Trouble(Response.RECONNECT, "The database has no connection left."),
-    "53400": Trouble(Response.GIVE_UP, "The statement needs more resources than the database allows."),
-    "55P03": Trouble(Response.REPEAT, "The database could not lock a row in time."),
-    "57014": Trouble(Response.GIVE_UP, "The database took too long and was stopped."),
-    "XX001": Trouble(Response.REPORT, "The database reports damaged data."),
-    "XX002": Trouble(Response.REPORT, "The database reports a damaged index."),
+    "53100": Trouble(Reaction.RECONNECT_ONCE, "The database's disk is full."),
+    "53300": Trouble(Reaction.RECONNECT, "The database has no connection left."),
+    "53400": Trouble(Reaction.GIVE_UP, "The statement needs more resources than the database allows."),
+    "55P03": Trouble(Reaction.REPEAT, "The database could not lock a row in time."),
+    "57014": Trouble(Reaction.GIVE_UP, "The database took too long and was stopped."),
+    "XX001": Trouble(Reaction.REPORT, "The database reports damaged data."),
+    "XX002": Trouble(Reaction.REPORT, "The database reports a damaged index."),
 }
 """States that differ from their class."""
 
@@ -83,7 +83,7 @@ BY_CLASS: Mapping[str, Trouble] = {
     "25": _STATEMENT,  # invalid transaction state
     "26": _STATEMENT,  # invalid SQL statement name
     "27": _STATEMENT,  # triggered data change violation
-    "28": Trouble(Response.RECONNECT_ONCE, "The database refused the credentials."),  # a secret may be read anew
+    "28": Trouble(Reaction.RECONNECT_ONCE, "The database refused the credentials."),  # a secret may be read anew
     "2B": _STATEMENT,  # dependent privilege descriptors still exist
     "2D": _STATEMENT,  # invalid transaction termination
     "2F": _STATEMENT,  # SQL routine exception
@@ -91,7 +91,7 @@ BY_CLASS: Mapping[str, Trouble] = {
     "38": _STATEMENT,  # external routine exception
     "39": _STATEMENT,  # external routine invocation exception
     "3B": _STATEMENT,  # savepoint exception
-    "3D": Trouble(Response.REPORT, "The database does not exist."),
+    "3D": Trouble(Reaction.REPORT, "The database does not exist."),
     "3F": _NOT_MIGRATED,  # invalid schema name
     "40": _REPEAT,  # transaction rollback: a deadlock, a serialization failure
     "42": _STATEMENT,  # syntax error or access rule violation
@@ -105,19 +105,19 @@ BY_CLASS: Mapping[str, Trouble] = {
     "F0": _RECONNECT,  # configuration file error
     "HV": _STATEMENT,  # foreign data wrapper error
     "P0": _STATEMENT,  # PL/pgSQL error
-    "XX": Trouble(Response.RECONNECT_ONCE),  # internal error
+    "XX": Trouble(Reaction.RECONNECT_ONCE),  # internal error
 }
 
 _SQLITE: Mapping[int, Trouble] = {
     5: _REPEAT,  # SQLITE_BUSY
     6: _REPEAT,  # SQLITE_LOCKED
-    8: Trouble(Response.RECONNECT_ONCE, "The database is read-only right now."),
-    10: Trouble(Response.RECONNECT_ONCE, "The database's disk fails."),
-    11: Trouble(Response.REPORT, "The database's file is damaged."),
-    13: Trouble(Response.RECONNECT_ONCE, "The database's disk is full."),
-    14: Trouble(Response.RECONNECT_ONCE, "The database's file cannot be opened."),
+    8: Trouble(Reaction.RECONNECT_ONCE, "The database is read-only right now."),
+    10: Trouble(Reaction.RECONNECT_ONCE, "The database's disk fails."),
+    11: Trouble(Reaction.REPORT, "The database's file is damaged."),
+    13: Trouble(Reaction.RECONNECT_ONCE, "The database's disk is full."),
+    14: Trouble(Reaction.RECONNECT_ONCE, "The database's file cannot be opened."),
     15: _REPEAT,  # SQLITE_PROTOCOL: a race for a lock of WAL
-    26: Trouble(Response.REPORT, "The database's file is not one of SQLite."),
+    26: Trouble(Reaction.REPORT, "The database's file is not one of SQLite."),
 }
 """By primary result code (sqlite.org/rescode.html), the low byte of an extended one."""
 _PRIMARY_CODE = 0xFF
@@ -125,7 +125,7 @@ _SQLITE_NOT_MIGRATED = ("no such table", "no such column", "has no column named"
 
 
 def trouble_of(error: Failure) -> Trouble:
-    """Return the response to `error`, and its cause."""
+    """Return the reaction to `error`, and its cause."""
     if isinstance(error, PoolTimeoutError):
         return _REPEAT
     if (sqlite_code := getattr(error.orig, "sqlite_errorcode", None)) is not None:

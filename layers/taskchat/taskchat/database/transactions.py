@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from taskchat.database import deadlines, engine, postgres
 from taskchat.database.deadlines import Deadline
-from taskchat.database.failures import Failure, Response, Trouble, sqlstate, trouble_of
+from taskchat.database.failures import Failure, Reaction, Trouble, sqlstate, trouble_of
 from taskchat.errors import DatabaseUnavailableError, DatabaseUnusableError
 from taskchat.settings import settings
 
@@ -28,7 +28,7 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0
 RETRY_AFTER_SECONDS = 2
 _READ_ONLY = "25006"
-_NO_TIME = Trouble(Response.GIVE_UP, "There is no time left to ask the database.")
+_NO_TIME = Trouble(Reaction.GIVE_UP, "There is no time left to ask the database.")
 _logger = logging.getLogger(__name__)
 
 
@@ -107,17 +107,17 @@ class Database:
                     is_committing = True
             except (DBAPIError, PoolTimeoutError) as error:
                 failure, trouble = error, trouble_of(error)
-                if trouble.response is Response.RAISE:
+                if trouble.reaction is Reaction.RAISE:
                     raise
             else:
                 return result
             self._log(tries, failure)
-            if trouble.response is Response.REPORT:
+            if trouble.reaction is Reaction.REPORT:
                 raise DatabaseUnusableError(trouble.cause) from failure
-            if trouble.response in (Response.RECONNECT, Response.RECONNECT_ONCE):
+            if trouble.reaction in (Reaction.RECONNECT, Reaction.RECONNECT_ONCE):
                 may_have_committed |= is_committing
                 self._drop_connection(failure, deadline)
-            if trouble.response is Response.GIVE_UP or (trouble.response is Response.RECONNECT_ONCE and tries > 1):
+            if trouble.reaction is Reaction.GIVE_UP or (trouble.reaction is Reaction.RECONNECT_ONCE and tries > 1):
                 break
         cause = f"{trouble.cause} The change may have been made." if may_have_committed else trouble.cause
         raise DatabaseUnavailableError(cause, retry_after_seconds=RETRY_AFTER_SECONDS) from failure

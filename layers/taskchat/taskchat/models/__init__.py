@@ -1,6 +1,7 @@
 """The tables. Their names, columns and indexes are a contract; `migrations/` creates them."""
 
-from taskchat.models.columns import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS, utc_in, utc_now
+from taskchat.models.clock import SECONDS, utc_in, utc_now
+from taskchat.models.columns import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS
 from taskchat.models.tables import (
     CONVERSATIONS,
     MESSAGES,
@@ -21,6 +22,7 @@ __all__ = [
     "CONVERSATIONS",
     "LARGEST_ID",
     "MESSAGES",
+    "SECONDS",
     "SMALLEST_ID",
     "TASKS",
     "TITLE_CHARACTERS",

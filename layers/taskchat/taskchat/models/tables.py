@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from taskchat.models.clock import UtcDateTime
 from taskchat.models.columns import (
     TITLE_CHARACTERS,
-    UtcDateTime,
     created_now,
     enum_type,
     id_column,

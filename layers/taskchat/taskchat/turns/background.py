@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, literal, or_, select, update
 
-from taskchat.models import MESSAGES, TURNS, USERS, Role, TurnStatus, utc_in, utc_now
-from taskchat.models.columns import SECONDS
+from taskchat.models import MESSAGES, SECONDS, TURNS, USERS, Role, TurnStatus, utc_in, utc_now
 from taskchat.principal import Principal
 from taskchat.turns.records import TakenTurn
 from taskchat.turns.transitions import (

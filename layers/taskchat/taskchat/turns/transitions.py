@@ -54,8 +54,7 @@ from taskchat.errors import (
     TurnInProgressError,
     TurnSupersededError,
 )
-from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_in, utc_now
-from taskchat.models.columns import SECONDS
+from taskchat.models import CONVERSATIONS, MESSAGES, SECONDS, TURNS, Role, TurnStatus, utc_in, utc_now
 from taskchat.turns.records import AcceptedTurn, FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
 from taskchat.turns.writes import Writes
 
