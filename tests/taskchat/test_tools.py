@@ -8,7 +8,7 @@ from sqlalchemy import Connection, event, select
 
 from taskchat.models import TASKS
 from taskchat.toolkit import Tool
-from taskchat.tools import TOOLS, function_schemas
+from taskchat.tools import TOOLS
 from tests.support import rolled_back, tool_calls
 from tests.support.rolled_back import ANN, BOB
 from tests.support.tool_calls import Use, result, sample_arguments
@@ -50,21 +50,10 @@ def test_a_tool_is_offered_under_its_own_name() -> None:
     assert all(name == each.name for name, each in TOOLS.items())
 
 
-def test_the_model_is_offered_each_tool_as_a_function() -> None:
-    assert function_schemas() == [
-        {
-            "type": "function",
-            "function": {"name": each.name, "description": each.description, "parameters": each.input_schema},
-        }
-        for each in TOOLS.values()
-    ]
-
-
 @every_tool
 def test_the_schemas_are_made_once(tool: Tool) -> None:
     assert tool.input_schema is tool.input_schema
     assert tool.output_schema is tool.output_schema
-    assert function_schemas() is function_schemas()
 
 
 @every_tool

@@ -1,10 +1,8 @@
 """All tools, from every domain. The agent, MCP, REST, the audit trail and the documentation take them from here."""
 
-import functools
 from collections.abc import Mapping
 from datetime import tzinfo
 from types import MappingProxyType
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -19,15 +17,3 @@ TOOLS: Mapping[str, Tool] = MappingProxyType(tools_of(task_tools))
 def call(connection: Connection, request: ToolRequest, *, user_id: UUID, time_zone: tzinfo) -> ToolCall:
     """Run a tool for a person; `taskchat.toolkit.execute` describes the record and the errors."""
     return execute(TOOLS, connection, request, user_id=user_id, time_zone=time_zone)
-
-
-@functools.cache
-def function_schemas() -> list[dict[str, Any]]:
-    """Return the `tools` of a Chat Completions request. The list is shared, so do not change it."""
-    return [
-        {
-            "type": "function",
-            "function": {"name": tool.name, "description": tool.description, "parameters": tool.input_schema},
-        }
-        for tool in TOOLS.values()
-    ]

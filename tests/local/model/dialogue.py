@@ -6,10 +6,19 @@ from typing import Any
 from openai import OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
-from taskchat.tools import TOOLS, function_schemas
+from taskchat.tools import TOOLS
 
 NOW = "2025-12-07T10:30:00+01:00 (Europe/Berlin)"
 """A Sunday."""
+
+OFFERED: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "function": {"name": tool.name, "description": tool.description, "parameters": tool.input_schema},
+    }
+    for tool in TOOLS.values()
+]
+"""The `tools` of a Chat Completions request."""
 
 
 class Dialogue:
@@ -26,7 +35,7 @@ class Dialogue:
 
     def ask(self, tools: list[dict[str, Any]] | None = None) -> ChatCompletionMessage:
         """Ask for the next message; with an empty list of tools, for words."""
-        offered = function_schemas() if tools is None else tools
+        offered = OFFERED if tools is None else tools
         request = {
             "model": "offline",
             "messages": self.messages,

@@ -4,8 +4,7 @@ import pytest
 from openai import OpenAI
 
 from local.model.plans import MODEL_NAME
-from taskchat.tools import function_schemas
-from tests.local.model.dialogue import Dialogue, calls
+from tests.local.model.dialogue import OFFERED, Dialogue, calls
 
 MEETING = {"id": 5, "title": "Prepare the meeting", "priority": "normal", "due_at": None, "completed": False}
 OTHER = {"id": 9, "title": "Meeting with Ann", "priority": "high", "due_at": None, "completed": False}
@@ -111,7 +110,7 @@ def test_without_tools_it_answers_in_words(dialogue: Dialogue) -> None:
 
 
 def test_it_calls_no_tool_that_is_not_offered(dialogue: Dialogue) -> None:
-    only_lists = [tool for tool in function_schemas() if tool["function"]["name"] == "list_tasks"]
+    only_lists = [tool for tool in OFFERED if tool["function"]["name"] == "list_tasks"]
     assert dialogue.say("Add a task to sweep", tools=only_lists).tool_calls is None
     assert calls(dialogue.say("Show my tasks", tools=only_lists)) == [("list_tasks", {"status": "all"})]
 

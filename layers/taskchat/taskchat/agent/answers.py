@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from taskchat.json_values import is_deeper
 from taskchat.text import storable, storable_json
 from taskchat.toolkit import ToolRequest
 
@@ -163,7 +164,7 @@ def storable_context(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
         text = json.dumps(context, ensure_ascii=False)
     except (ValueError, RecursionError):
         return None
-    if len(text.encode(errors="replace")) > LARGEST_CONTEXT_BYTES or _is_deeper(context, _DEEPEST_CONTEXT):
+    if len(text.encode(errors="replace")) > LARGEST_CONTEXT_BYTES or is_deeper(context, _DEEPEST_CONTEXT):
         return None
     stored: Mapping[str, Any] = storable_json(dict(context))
     return stored
@@ -189,8 +190,3 @@ def _from_python(text: str) -> str:
         return json.dumps(value) if isinstance(value, dict) else text
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return bool(items) and (levels == 0 or any(_is_deeper(item, levels - 1) for item in items))

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from taskchat.agent.transcript import AssistantMessage, Message, Recorded, ToolUse, UserMessage, compact_json
+from taskchat.agent.transcript import AssistantMessage, Message, Recorded, ToolUse, UserMessage
+from taskchat.json_values import compact_json
 
 STEP_BYTES: Final = 32_000
 """Limit for the arguments and results of the newest step together."""

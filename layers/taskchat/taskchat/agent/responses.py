@@ -15,7 +15,8 @@ from taskchat.agent.answers import FaultyAnswerError, mapping, sequence, word
 from taskchat.agent.provider import Completion, FunctionTool, Prompt, Usage
 from taskchat.agent.provider_settings import Api, ProviderSettings
 from taskchat.agent.refusals import Refusal, refusal_of
-from taskchat.agent.transcript import AssistantMessage, Message, UserMessage, WireIds, compact_json
+from taskchat.agent.transcript import AssistantMessage, Message, UserMessage, WireIds
+from taskchat.json_values import compact_json
 from taskchat.text import storable, storable_json
 
 PATH: Final = "/responses"

@@ -15,13 +15,13 @@
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from taskchat.agent.prompt import with_time
+from taskchat.json_values import compact_json
 
 LONGEST_NAME_CHARACTERS = 64
 NO_REPLY = "(no reply was given)"
@@ -157,11 +157,6 @@ def short_id(seed: str) -> str:
         number, place = divmod(number, len(_ALPHABET))
         characters.append(_ALPHABET[place])
     return "".join(characters)
-
-
-def compact_json(value: object) -> str:
-    """Return JSON without spaces."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _message(recorded: Recorded) -> Message:

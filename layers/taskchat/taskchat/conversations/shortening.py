@@ -4,12 +4,12 @@ The result depends on the exchange alone, not on its age or its neighbours. So a
 later prompt, and the providers' caches of prefixes hit.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from taskchat.conversations.tokens import estimate_tokens
+from taskchat.json_values import compact_json
 from taskchat.models import Role
 
 MESSAGE_TOKENS = 4
@@ -70,7 +70,7 @@ def shortened(exchange: Sequence[WindowMessage], limit_tokens: int, *, keep_word
 
 
 def _word_tokens(message: WindowMessage) -> int:
-    context = _json(message.model_context) if message.model_context else ""
+    context = compact_json(message.model_context) if message.model_context else ""
     return MESSAGE_TOKENS + estimate_tokens(message.content) + estimate_tokens(context)
 
 
@@ -86,7 +86,7 @@ def _fits(call: Mapping[str, Any], limit_tokens: int) -> bool:
 def _seen(call: Mapping[str, Any]) -> str:
     """Return what the model sees of a call; other parts of the audit trail are not for the model."""
     outcome = call["error"] if "error" in call else call.get("result")
-    return f"{call['tool']}{_json(call.get('arguments'))}{_json(outcome)}"
+    return f"{call['tool']}{compact_json(call.get('arguments'))}{compact_json(outcome)}"
 
 
 def _shortened_calls(calls: Sequence[Mapping[str, Any]], limit_tokens: int) -> list[Mapping[str, Any]]:
@@ -166,7 +166,3 @@ def _cut_middle(text: str, limit_tokens: int) -> str:
         return text
     kept = int(len(text) * max(0, limit_tokens - _CUT_TOKENS) / tokens)
     return text[: kept - kept // 4].rstrip() + _CUT + text[len(text) - kept // 4 :].lstrip()
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pydantic_core import PydanticCustomError
 
 from taskchat import time_zones
+from taskchat.models import LARGEST_ID, SMALLEST_ID
 from taskchat.text import is_storable
 
 _UNKNOWN_TIME_ZONE = PydanticCustomError(
@@ -31,7 +32,7 @@ def _time_zone(value: object) -> tzinfo:
         raise _UNKNOWN_TIME_ZONE from None
 
 
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Field(ge=SMALLEST_ID, le=LARGEST_ID)]
 """Id of a row, a BIGINT."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_check_storable)]
 """A person's text, trimmed; add a `max_length`, which counts characters after trimming."""

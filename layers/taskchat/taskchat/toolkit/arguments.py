@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from taskchat.json_values import is_deeper
 from taskchat.text import storable_json
 from taskchat.toolkit.definition import Tool
 from taskchat.toolkit.schemas import ToolInput
@@ -44,7 +45,7 @@ def parse(text: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise UnreadableArgumentsError('The arguments must be one JSON object, as in {"task_id": 7}.')
-    if _is_deeper(value, DEEPEST_ARGUMENTS_LEVELS):
+    if is_deeper(value, DEEPEST_ARGUMENTS_LEVELS):
         raise UnreadableArgumentsError("The arguments are nested too deeply.")
     arguments: dict[str, Any] = storable_json(value)
     return arguments
@@ -81,11 +82,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("not finite")
     return number
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return bool(items) and (levels == 0 or any(_is_deeper(item, levels - 1) for item in items))
 
 
 def _describe(tool: Tool, fault: ErrorDetails) -> str:
