@@ -11,7 +11,7 @@ from bench.checkouts import Checkout
 from bench.figures import number, percentile
 from bench.report import Section
 from bench.worker import Worker, worker
-from tests.support.pgbouncer import pooler, program
+from local.pgbouncer import pooler, program
 
 POOL_SIZE = 4
 IN_FLIGHT = (1, 8, 32, 128)

@@ -4,8 +4,8 @@ import json
 import uuid
 from typing import Any
 
+from local.lambda_events import http_event
 from local.toolchain import ROOT
-from tests.support.lambda_events import http_event
 
 MESSAGE = "Add a task to buy groceries, with high priority"
 FUNCTIONS = ("ChatFunction", "ConversationsFunction", "McpFunction")

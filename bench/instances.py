@@ -14,7 +14,7 @@ from bench.worker import serve
 os.environ["POWERTOOLS_LOG_LEVEL"] = "WARNING"
 
 from functions.chat import app
-from tests.support.lambda_events import invoke
+from local.lambda_events import invoke
 
 WARM_UP_TURNS = 2
 WARMING_UP_AT_ONCE = 8

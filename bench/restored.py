@@ -20,7 +20,7 @@ from bench.events import FUNCTIONS, first_event
 from bench.figures import medians, number
 from bench.report import Section
 from bench.worker import Command, Worker, serve, worker
-from tests.support.lambda_events import LambdaContext
+from local.lambda_events import LambdaContext
 
 NOTE = (
     "The hooks after the restore, which open a TLS connection to the database, and the same request as in table 1. "

@@ -9,7 +9,7 @@ from sqlalchemy import URL
 
 from bench.checkouts import Checkout
 from bench.worker import Worker, worker
-from tests.support.postgres import execute, postgres_database, postgres_server
+from local.postgres import execute, postgres_database, postgres_server
 
 MODEL = "scripted"
 API_KEY = "none"

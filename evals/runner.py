@@ -14,12 +14,12 @@ from sqlalchemy import Connection, func, insert, select
 
 from evals.case import EvalCase, Outcome, Seed, TaskState
 from functions.chat import app
+from local.lambda_events import Answer, http_event, invoke
 from taskchat import chat, conversations
 from taskchat.database import database
 from taskchat.models import MESSAGES, TASKS, TURNS, Priority, Role
 from taskchat.principal import Principal, from_event
 from taskchat.tasks import queries
-from tests.support.lambda_events import Answer, http_event, invoke
 
 TRIES = 4
 LONGEST_WAIT_SECONDS = 60

@@ -14,7 +14,7 @@ def start(folder: str) -> None:
     os.environ.update(POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true")
     # The functions read the environment when they are imported.
     from functions.migrate import app as migrate  # noqa: PLC0415
-    from tests.support.lambda_events import LambdaContext  # noqa: PLC0415
+    from local.lambda_events import LambdaContext  # noqa: PLC0415
 
     context: Any = LambdaContext(function_name="migrate")
     migrate.handler({}, context)

@@ -12,10 +12,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, make_url
 
+from local.postgres import postgres_database, postgres_server
 from migrations.transaction import Limits, migration_transaction
 from taskchat.database import Database, driver_url
 from tests.support.developer_shell import forget_settings
-from tests.support.postgres import postgres_database, postgres_server
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).parents[1] / ".local" / "hypothesis"))

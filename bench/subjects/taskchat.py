@@ -10,7 +10,7 @@ from bench.events import chat
 from bench.subject import TEXT, Conversation, Subject, database_url, run
 from functions.chat import app
 from functions.migrate import app as migrate
-from tests.support.lambda_events import LambdaContext
+from local.lambda_events import LambdaContext
 
 APPEND = """
 INSERT INTO messages (conversation_id, role, content, created_at)

@@ -24,11 +24,11 @@ import pytest
 from sqlalchemy import URL
 
 from local.cloud.server import REGION, Cloud, cloud
+from local.lambda_events import http_event
 from local.model.server import offline_model
+from local.postgres import postgres_database
 from local.toolchain import ROOT
 from tests.support.built import built_once
-from tests.support.lambda_events import http_event
-from tests.support.postgres import postgres_database
 
 STACK = "taskchat-dev"
 PEOPLE = ("ann@example.com", "bob@example.com")

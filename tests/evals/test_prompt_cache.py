@@ -4,8 +4,8 @@ import pytest
 
 from bench.recording_model import RecordingModel
 from functions.chat import app
+from local.lambda_events import http_event, invoke
 from tests.evals.conftest import ChatWith
-from tests.support.lambda_events import http_event, invoke
 
 pytestmark = pytest.mark.xdist_group("evals")
 TURNS = 60

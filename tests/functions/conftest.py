@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from functions.chat import app as chat_app
+from local.lambda_events import Answer, http_event, invoke
 from taskchat.database import database
 from taskchat.logs import logger
 from taskchat.process import provider
 from taskchat.settings import settings
-from tests.support.lambda_events import Answer, http_event, invoke
 from tests.support.scripted_model import ScriptedModel
 
 Post = Callable[..., Answer]

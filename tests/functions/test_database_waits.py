@@ -10,9 +10,9 @@ from sqlalchemy import make_url
 
 from functions.conversations.app import handler as conversations_handler
 from functions.mcp.app import handler as mcp_handler
+from local.lambda_events import Answer, http_event, invoke
 from taskchat.database import database
 from taskchat.settings import settings
-from tests.support.lambda_events import Answer, http_event, invoke
 from tests.support.relay import Relay, relay
 from tests.support.scripted_model import ScriptedModel, says
 

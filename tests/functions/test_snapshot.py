@@ -16,13 +16,13 @@ from awslambdaric.lambda_runtime_hooks_runner import (  # type: ignore[import-un
 )
 from sqlalchemy import text
 
+from local.lambda_events import http_event, invoke
 from taskchat.database import Database, database
 from taskchat.errors import SecretUnavailableError
 from taskchat.process import provider
 from taskchat.settings import Settings, SettingsError, settings
 from taskchat.snapshot import around_snapshot
 from tests.support.fresh_process import result_of
-from tests.support.lambda_events import http_event, invoke
 from tests.support.scripted_model import ScriptedModel, says
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]

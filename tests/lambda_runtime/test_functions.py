@@ -12,8 +12,8 @@ import pytest
 
 from local.emulator import Emulator
 from local.gateway.template_yaml import load
+from local.lambda_events import http_event
 from tests.lambda_runtime.conftest import ROOT, Migration, StartFunction
-from tests.support.lambda_events import http_event
 
 EVENTS = ROOT / "events"
 HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if re.match(r"chat|conversation|mcp|turn", path.stem))

@@ -9,10 +9,10 @@ import json
 import sys
 
 from functions.chat import app
+from local.lambda_events import invoke
 from taskchat.database import database
 from taskchat.process import provider
 from tests.support.kill_switch import KillSwitch, process_is_killed
-from tests.support.lambda_events import invoke
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import URL, Connection, insert
 
+from local.postgres import postgres_database
 from taskchat.database import Database
 from taskchat.models import User
-from tests.support.postgres import postgres_database
 
 ANN = uuid.UUID(int=1)
 BOB = uuid.UUID(int=2)

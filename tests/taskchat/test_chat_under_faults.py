@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import URL, Connection, select
 from sqlmodel import col
 
+from local.pgbouncer import Pooler, pooler, program
+from local.postgres import Server, execute, postgres_database, restartable_server
 from taskchat.chat import Chat, ChatReply
 from taskchat.database import Database
 from taskchat.models import Message, Task, Turn, TurnStatus
 from tests.conftest import migrate
-from tests.support.pgbouncer import Pooler, pooler, program
-from tests.support.postgres import Server, execute, postgres_database, restartable_server
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
 from tests.taskchat.conftest import request_of
 

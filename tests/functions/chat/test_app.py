@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from local.lambda_events import http_event, invoke
 from taskchat.database import database
 from taskchat.models import Conversation, Message, Task, Turn
 from tests.functions.conftest import Post
-from tests.support.lambda_events import http_event, invoke
 from tests.support.scripted_model import ScriptedModel, calls, hangs_up, says
 
 BUY_GROCERIES = {"message": "Add a task to buy groceries", "timezone": "Europe/Berlin"}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from local.lambda_events import http_event
 from taskchat.database import database
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.functions.conftest import Post
-from tests.support.lambda_events import http_event
 from tests.support.leases import let_every_lease_run_out
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
 

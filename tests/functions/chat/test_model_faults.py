@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
+from local.lambda_events import Answer
 from taskchat.database import database
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.functions.conftest import Post
-from tests.support.lambda_events import Answer
 from tests.support.scripted_model import (
     Completion,
     ScriptedModel,

@@ -11,11 +11,11 @@ from sqlalchemy import func, insert, select
 from sqlmodel import col
 
 from functions.conversations import app as conversations_app
+from local.lambda_events import Answer, http_event, invoke
 from taskchat import principal
 from taskchat.database import database
 from taskchat.models import Conversation, Message, Role, User
 from taskchat.settings import settings
-from tests.support.lambda_events import Answer, http_event, invoke
 
 Ask = Callable[..., Answer]
 NOON = datetime(2026, 3, 31, 12, 0, 0, 123457, tzinfo=UTC)

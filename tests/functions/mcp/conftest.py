@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from functions.mcp import app as mcp_app
+from local.lambda_events import Answer, http_event, invoke
 from taskchat.database import database
 from taskchat.settings import settings
-from tests.support.lambda_events import Answer, http_event, invoke
 
 MODERN, NEWEST_HANDSHAKE, OLDEST_HANDSHAKE = "2026-07-28", "2025-11-25", "2025-06-18"
 HOST = "api.example"

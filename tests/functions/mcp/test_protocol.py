@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from functions.mcp import app as mcp_app
+from local.lambda_events import LambdaContext, http_event, invoke
 from taskchat.http.app import LARGEST_BODY_BYTES
 from tests.functions.mcp.conftest import HOST, MODERN, NEWEST_HANDSHAKE, OLDEST_HANDSHAKE, Peer
-from tests.support.lambda_events import LambdaContext, http_event, invoke
 
 METADATA = "/.well-known/oauth-protected-resource"
 

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from functions.migrate.app import handler, logger
+from local.lambda_events import LambdaContext
 from taskchat.database import driver_url
 from taskchat.settings import settings
-from tests.support.lambda_events import LambdaContext
 
 Migrate = Callable[..., dict[str, Any]]
 DATABASE_VARIABLES = [

@@ -18,9 +18,9 @@ import pytest
 from sqlalchemy import make_url
 
 from functions.migrate.errors import MigrateError, MigrationFailedError
+from local.postgres import PASSWORD, execute
 from migrations.transaction import ADVISORY_LOCK
 from tests.functions.migrate.conftest import Migrate, on
-from tests.support.postgres import PASSWORD, execute
 from tests.support.revisions import CONVERSATIONS, HEAD, PARENTS, REVISIONS
 
 ROOT = Path(__file__).parents[3]

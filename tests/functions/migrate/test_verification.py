@@ -9,9 +9,9 @@ from sqlmodel import SQLModel
 
 from functions.migrate import contract
 from functions.migrate.errors import SchemaMismatchError
+from local.postgres import execute
 from taskchat import models  # noqa: F401 - fills the metadata
 from tests.functions.migrate.conftest import Migrate, on, step
-from tests.support.postgres import execute
 from tests.support.revisions import HEAD
 
 TABLES = ["conversations", "messages", "tasks", "turns", "users"]

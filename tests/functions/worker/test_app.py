@@ -12,13 +12,13 @@ from sqlmodel import col
 
 from functions.chat.app import handler as chat_handler
 from functions.worker.app import handler as worker_handler
+from local.lambda_events import Answer, LambdaContext, http_event, invoke
 from local.queue import Queue
 from taskchat.database import database
 from taskchat.models import Task, Turn, TurnStatus
 from taskchat.process import turn_queue
 from taskchat.settings import settings
 from tests.functions.conftest import Post
-from tests.support.lambda_events import Answer, LambdaContext, http_event, invoke
 from tests.support.leases import let_every_wait_run_out
 from tests.support.scripted_model import ScriptedModel, calls, says, status
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Connection, make_url, text
 
+from local.postgres import execute
 from taskchat.database import Database
-from tests.support.postgres import execute
 from tests.support.relay import Relay, relay
 
 Connect = Callable[..., Database]

@@ -9,9 +9,9 @@ import psycopg2
 import pytest
 from sqlalchemy import URL, Connection, make_url, text
 
+from local.pgbouncer import Pooler, pooler, program
 from taskchat.database import Database, postgres
 from taskchat.errors import DatabaseUnavailableError
-from tests.support.pgbouncer import Pooler, pooler, program
 from tests.taskchat.database.conftest import Administer, Connect, answer, sign_up, users
 
 pytestmark = pytest.mark.skipif(program() is None, reason="PgBouncer is not installed (Debian: apt install pgbouncer)")

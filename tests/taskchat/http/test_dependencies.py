@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from local.lambda_events import http_event, invoke
 from taskchat.http import SecondsLeftDep, create_app, lambda_handler
-from tests.support.lambda_events import http_event, invoke
 
 app = create_app()
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import pytest
 from fastapi import Header, Request
 
+from local.lambda_events import Answer, http_event, invoke
 from taskchat.http import Body, Text, create_app, lambda_handler
-from tests.support.lambda_events import Answer, http_event, invoke
 
 app = create_app()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local.gateway.template_yaml import load
+from local.lambda_events import Answer, http_event, invoke
 from taskchat.errors import (
     ConversationBusyError,
     DatabaseUnavailableError,
@@ -21,7 +22,6 @@ from taskchat.errors import (
 )
 from taskchat.http import create_app, lambda_handler
 from taskchat.logs import logger
-from tests.support.lambda_events import Answer, http_event, invoke
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 

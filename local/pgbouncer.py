@@ -1,4 +1,7 @@
-"""PgBouncer in transaction mode, as behind Neon's pooled connection strings, which a test may restart."""
+"""PgBouncer in transaction mode, as behind Neon's pooled connection strings, which may be restarted.
+
+For the tests and the benchmark.
+"""
 
 import os
 import pwd
@@ -15,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from local.loopback import free_port
-from tests.support.postgres import HOST, PASSWORD, ROLE, write_certificate
+from local.postgres import HOST, PASSWORD, ROLE, write_certificate
 
 START_SECONDS = 10
 CONFIGURATION = """
@@ -97,8 +100,8 @@ class Pooler:
 @contextmanager
 def pooler(server: URL, *, pool_size: int) -> Iterator[Pooler]:
     """Run PgBouncer before a server, with so many connections to each database."""
-    binary = program()
-    assert binary is not None
+    if (binary := program()) is None:
+        raise RuntimeError("PgBouncer is not installed; it is a package of Debian")
     with tempfile.TemporaryDirectory(prefix="taskchat-pgbouncer-") as name:
         folder, port = Path(name), free_port()
         write_certificate(folder)

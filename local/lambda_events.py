@@ -1,4 +1,4 @@
-"""HTTP API events (payload format 2.0), and the context that Lambda hands over with them."""
+"""HTTP API events (payload format 2.0) and their context, for the tests, the benchmark and the evals."""
 
 import json
 import time
