@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert
 
-from taskchat.conversations import WindowMessage, estimated_tokens, load_window
+from taskchat.conversations import WindowMessage, load_window
 from taskchat.models import Role, Turn, TurnStatus
 from tests.support.rolled_back import ANN, BOB
 from tests.taskchat.conversations.conftest import NOON
@@ -37,7 +37,7 @@ def contents(connection: Connection, known: int, *, messages: int = 50, tokens: 
 
 
 def cost(window: Sequence[WindowMessage]) -> int:
-    return sum(map(estimated_tokens, window))
+    return sum(message.tokens for message in window)
 
 
 def listing(count: int, title: str = "Water the plants in the living room and the kitchen") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from taskchat.conversations.changes import create, delete, delete_all, rename, sign_in
 from taskchat.conversations.pages import ConversationRecord, MessageRecord, Page, get, list_page, messages_page
-from taskchat.conversations.shortening import WindowMessage, estimated_tokens
+from taskchat.conversations.shortening import WindowMessage
 from taskchat.conversations.window import load_window
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "create",
     "delete",
     "delete_all",
-    "estimated_tokens",
     "get",
     "list_page",
     "load_window",

@@ -6,6 +6,7 @@ later prompt, and the providers' caches of prefixes hit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from taskchat.conversations.tokens import estimate_tokens
@@ -29,7 +30,7 @@ _CUT = " […] "
 _CUT_TOKENS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WindowMessage:
     """A message for the model; `tool_calls` holds elements of the audit trail, or None.
 
@@ -41,10 +42,21 @@ class WindowMessage:
     tool_calls: Sequence[Mapping[str, Any]] | None
     model_context: Mapping[str, Any] | None = None
 
+    @property
+    def tokens(self) -> int:
+        """The estimated tokens of the message in a prompt, tool calls with their results included."""
+        return self.word_tokens + self.call_tokens
 
-def estimated_tokens(message: WindowMessage) -> int:
-    """Estimate the tokens that a message takes in a prompt, tool calls with their results included."""
-    return _word_tokens(message) + sum(map(_call_tokens, message.tool_calls or ()))
+    @cached_property
+    def word_tokens(self) -> int:
+        """The estimated tokens of the message without its tool calls."""
+        context = compact_json(self.model_context) if self.model_context else ""
+        return MESSAGE_TOKENS + estimate_tokens(self.content) + estimate_tokens(context)
+
+    @cached_property
+    def call_tokens(self) -> int:
+        """The estimated tokens of the tool calls and their results."""
+        return sum(map(_call_tokens, self.tool_calls or ()))
 
 
 def shortened(exchange: Sequence[WindowMessage], limit_tokens: int, *, keep_words: bool) -> list[WindowMessage]:
@@ -54,9 +66,9 @@ def shortened(exchange: Sequence[WindowMessage], limit_tokens: int, *, keep_word
     """
     calls = [call for message in exchange for call in message.tool_calls or ()]
     is_short = sum(len(_seen(call)) for call in calls) <= MOST_CHARACTERS_PER_TOKEN * limit_tokens
-    if is_short and sum(map(estimated_tokens, exchange)) <= limit_tokens:
+    if is_short and sum(message.tokens for message in exchange) <= limit_tokens:
         return list(exchange)
-    words = sum(map(_word_tokens, exchange))
+    words = sum(message.word_tokens for message in exchange)
     short = iter(_shortened_calls(calls, max(0, limit_tokens - words)))
     exchange = [
         replace(message, tool_calls=[next(short) for _ in message.tool_calls]) if message.tool_calls else message
@@ -64,14 +76,9 @@ def shortened(exchange: Sequence[WindowMessage], limit_tokens: int, *, keep_word
     ]
     if keep_words:
         return exchange
-    left = limit_tokens - sum(map(_call_tokens, (call for message in exchange for call in message.tool_calls or ())))
+    left = limit_tokens - sum(message.call_tokens for message in exchange)
     share = max(0, left // len(exchange) - MESSAGE_TOKENS)
     return [replace(message, content=_cut_middle(message.content, share)) for message in exchange]
-
-
-def _word_tokens(message: WindowMessage) -> int:
-    context = compact_json(message.model_context) if message.model_context else ""
-    return MESSAGE_TOKENS + estimate_tokens(message.content) + estimate_tokens(context)
 
 
 def _call_tokens(call: Mapping[str, Any]) -> int:

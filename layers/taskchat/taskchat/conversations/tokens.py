@@ -21,7 +21,6 @@ class _Script:
 
 _SCRIPTS = {
     "latin": _Script("A-Za-zÀ-ɏḀ-\u1eff", run=0.86, each=0.178, after=4),
-    "blank": _Script(r" \t"),
     "digits": _Script("0-9", run=0.3, each=0.33),
     "punctuation": _Script(r"!-/:-@\[-`{-~", run=1.0, each=0.4, after=2),
     "newlines": _Script(r"\r\n", run=0.6),
@@ -39,25 +38,28 @@ _SCRIPTS = {
     "other": _Script("", run=0.3, each=2.0),
 }
 """The first script that has a character counts it; emoji are among the others."""
-_OTHERS = "".join(script.characters for script in _SCRIPTS.values())
+_BLANKS = r" \t"
+"""They belong to the token that follows."""
+_OTHERS = _BLANKS + "".join(script.characters for script in _SCRIPTS.values())
 _RUNS = re.compile(
     "|".join(f"(?P<{name}>[{script.characters or '^' + _OTHERS}]+)" for name, script in _SCRIPTS.items())
 )
-_EXTRA = {
-    # Letters that few entries of the vocabulary have, and compound words.
+_LONG_WORDS = {re.compile("(?<=[A-Za-zÀ-ÿ]{11})[A-Za-zÀ-ÿ]"): 0.1}
+_RARE_LETTERS = {
     re.compile("[ÄÖÜäöüß]"): 1.0,
     re.compile("[À-ÿ]"): 0.25,
     re.compile("[Ā-ɏḀ-\u1eff]"): 1.45,
     re.compile("[Ђ-ЏЪђ-џъѢ-ԯ]"): 1.35,
-    re.compile("(?<=[A-Za-zÀ-ÿ]{11})[A-Za-zÀ-ÿ]"): 0.1,
 }
-"""Tokens to add for each match."""
+"""Tokens to add for each match, since few entries of the vocabulary have these letters."""
 
 
 def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text: about 15 % above the true number at most, and seldom below it."""
-    tokens = sum(cost * len(pattern.findall(text)) for pattern, cost in _EXTRA.items())
+    extra = _LONG_WORDS if text.isascii() else _LONG_WORDS | _RARE_LETTERS
+    tokens = sum(cost * len(pattern.findall(text)) for pattern, cost in extra.items())
     for run in _RUNS.finditer(text):
         script = _SCRIPTS[run.lastgroup or "other"]
-        tokens += script.run + script.each * max(0, run.end() - run.start() - script.after)
+        start, end = run.span()
+        tokens += script.run + script.each * max(0, end - start - script.after)
     return round(tokens)
