@@ -100,8 +100,8 @@ def _clock(local: datetime) -> Iterator[None]:
         yield
 
 
-def _in_transaction(_principal: Principal, work: Callable[[Connection], Result]) -> Result:
-    return database().transaction(work)
+def _in_transaction(principal: Principal, work: Callable[[Connection], Result]) -> Result:
+    return database().transaction(principal.user_id, work)
 
 
 def _prepare(

@@ -94,9 +94,10 @@ class _Account:
 
 
 class Server:
-    """A running server. `url` names its maintenance database and a role that may create databases, `superuser` another.
+    """A running server. `url` and `superuser` name its maintenance database, each with another role.
 
-    Only encrypted connections with a password are let in. `url`'s role is no superuser, as with a hosted server.
+    Only encrypted connections with a password are let in. `url`'s role is no superuser, as with a hosted
+    server, and may create databases and roles.
     """
 
     def __init__(self, start: Callable[[int], AbstractContextManager[bool]], stack: ExitStack, log: Path) -> None:
@@ -269,7 +270,7 @@ def _maintenance(port: int) -> URL:
 
 
 def _prepare_role(maintenance: URL) -> URL:
-    execute(maintenance, f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{PASSWORD}'")
+    execute(maintenance, f"CREATE ROLE {ROLE} LOGIN CREATEDB CREATEROLE PASSWORD '{PASSWORD}'")
     return maintenance.set(username=ROLE)
 
 

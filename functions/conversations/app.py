@@ -101,6 +101,7 @@ async def get_conversations(
 ) -> Page[ConversationRecord]:
     """List conversations, newest activity first."""
     return database().transaction(
+        caller.user_id,
         lambda connection: conversations.list_page(connection, caller.user_id, limit=query.limit, cursor=query.cursor),
         seconds_left=caller.seconds_left,
     )
@@ -110,7 +111,9 @@ async def get_conversations(
 async def delete_conversations(*, caller: CallerDep) -> None:
     """Delete all conversations and their messages."""
     database().transaction(
-        lambda connection: conversations.delete_all(connection, caller.user_id), seconds_left=caller.seconds_left
+        caller.user_id,
+        lambda connection: conversations.delete_all(connection, caller.user_id),
+        seconds_left=caller.seconds_left,
     )
 
 
@@ -118,6 +121,7 @@ async def delete_conversations(*, caller: CallerDep) -> None:
 async def get_conversation(*, conversation_id: ConversationId, caller: CallerDep) -> ConversationRecord:
     """Return one conversation."""
     return database().transaction(
+        caller.user_id,
         lambda connection: conversations.get(connection, caller.user_id, conversation_id),
         seconds_left=caller.seconds_left,
     )
@@ -129,6 +133,7 @@ async def get_messages(
 ) -> Page[MessageRecord]:
     """List messages, newest page first, oldest message first within a page."""
     return database().transaction(
+        caller.user_id,
         lambda connection: conversations.messages_page(
             connection, caller.user_id, conversation_id, limit=query.limit, cursor=query.cursor
         ),
@@ -142,6 +147,7 @@ async def patch_conversation(
 ) -> ConversationRecord:
     """Rename a conversation."""
     return database().transaction(
+        caller.user_id,
         lambda connection: conversations.rename(connection, caller.user_id, conversation_id, body.title),
         seconds_left=caller.seconds_left,
     )
@@ -151,6 +157,7 @@ async def patch_conversation(
 async def delete_conversation(*, conversation_id: ConversationId, caller: CallerDep) -> None:
     """Delete a conversation and its messages."""
     database().transaction(
+        caller.user_id,
         lambda connection: conversations.delete(connection, caller.user_id, conversation_id),
         seconds_left=caller.seconds_left,
     )

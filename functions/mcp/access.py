@@ -33,7 +33,7 @@ class Access:
         Raises:
             DatabaseUnavailableError: the database did not do it in time.
         """
-        return self.database.transaction(work, seconds_left=self.seconds_left)
+        return self.database.transaction(self.person.user_id, work, seconds_left=self.seconds_left)
 
     def call(self, client: str, tool: str, arguments: dict[str, Any]) -> ToolCall:
         """Run a tool for the client named `client`, and return its record."""

@@ -23,6 +23,7 @@ from taskchat.process import provider
 from taskchat.settings import Settings, SettingsError, settings
 from taskchat.snapshot import around_snapshot
 from tests.support.fresh_process import result_of
+from tests.support.owner import as_owner
 from tests.support.scripted_model import ScriptedModel, says
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -41,9 +42,7 @@ def registered() -> Iterator[None]:
 
 
 def session_of_the_server(database: Database) -> int:
-    return int(
-        database.transaction(lambda connection: connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
-    )
+    return int(as_owner(database, lambda connection: connection.execute(text("SELECT pg_backend_pid()")).scalar_one()))
 
 
 @pytest.mark.usefixtures("registered", "chat_handler")
@@ -54,9 +53,9 @@ def test_a_snapshot_holds_no_connection_and_a_restore_opens_one(database_url: st
     run_before_snapshot()
     watcher = Database(lambda: database_url)
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    during = watcher.transaction(lambda connection: connection.execute(text(others)).scalar_one())
+    during = as_owner(watcher, lambda connection: connection.execute(text(others)).scalar_one())
     run_after_restore()
-    after = watcher.transaction(lambda connection: connection.execute(text(others)).scalar_one())
+    after = as_owner(watcher, lambda connection: connection.execute(text(others)).scalar_one())
     watcher.dispose()
 
     assert (during, after) == (0, 1)

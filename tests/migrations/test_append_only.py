@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Turn, TurnStatus, User, utc_now
+from tests.support.owner import as_owner
 
 USER = uuid.UUID(int=1)
 TURN = uuid.UUID(int=2)
@@ -40,7 +41,7 @@ def conversation(database: Database) -> int:
             )
         return conversation_id
 
-    return database.transaction(write)
+    return as_owner(database, write)
 
 
 @pytest.fixture
@@ -51,12 +52,12 @@ def messages(conversation: int) -> int:
 
 
 def execute(database: Database, statement: str) -> None:
-    database.transaction(lambda connection: connection.execute(text(statement)))
+    as_owner(database, lambda connection: connection.execute(text(statement)))
 
 
 def count(database: Database, table: type[Message | Turn | Conversation] = Message) -> int:
-    return database.transaction(
-        lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return as_owner(
+        database, lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
     )
 
 
@@ -74,9 +75,7 @@ def test_a_message_cannot_be_changed_or_deleted(database: Database, messages: in
     with pytest.raises(IntegrityError, match="messages are append-only"):
         execute(database, statement)
 
-    unchanged = database.transaction(
-        lambda connection: connection.execute(select(col(Message.content))).scalars().all()
-    )
+    unchanged = as_owner(database, lambda connection: connection.execute(select(col(Message.content))).scalars().all())
     assert unchanged == ["text"] * messages
 
 
@@ -160,6 +159,6 @@ def test_the_trigger_ignores_the_search_path(database: Database, messages: int) 
 
     assert count(database) == messages
 
-    database.transaction(delete)
+    as_owner(database, delete)
 
     assert count(database) == 0

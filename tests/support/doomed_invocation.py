@@ -13,11 +13,12 @@ from local.lambda_events import invoke
 from taskchat.database import database
 from taskchat.process import provider
 from tests.support.kill_switch import KillSwitch, process_is_killed
+from tests.support.owner import as_owner
 
 
 def main() -> None:
     """Invoke, and die on the way."""
-    database().transaction(lambda _: None)
+    as_owner(database(), lambda _: None)
     switch = KillSwitch(int(sys.argv[1]), process_is_killed)
     switch.install(database().engine())
     invoke(app.handler, json.load(sys.stdin))

@@ -7,6 +7,7 @@ from sqlmodel import col
 
 from taskchat.database import Database
 from taskchat.models import Turn, TurnStatus
+from tests.support.owner import as_owner
 
 
 def let_every_lease_run_out(database: Database) -> None:
@@ -22,4 +23,4 @@ def let_every_wait_run_out(database: Database) -> None:
 def _let_run_out(database: Database, *statuses: TurnStatus) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     waiting = update(Turn).where(col(Turn.status).in_(statuses)).values(lease_expires_at=past)
-    database.transaction(lambda connection: connection.execute(waiting))
+    as_owner(database, lambda connection: connection.execute(waiting))

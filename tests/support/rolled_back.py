@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, insert
 from local.postgres import postgres_database
 from taskchat.database import Database
 from taskchat.models import User
+from tests.support.owner import owned
 
 ANN = uuid.UUID(int=1)
 BOB = uuid.UUID(int=2)
@@ -38,7 +39,7 @@ def shared_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
 @pytest.fixture
 def connection(shared_database: Database) -> Iterator[Connection]:
     """Return a connection in which Ann and Bob are signed up."""
-    with shared_database.engine().connect() as connection:
+    with owned(shared_database) as connection:
         sign_up(connection)
         yield connection
 

@@ -23,6 +23,7 @@ from taskchat.errors import (
 )
 from taskchat.models import Message, Role, Task, Turn, TurnStatus, utc_now
 from tests.support.leases import let_every_lease_run_out
+from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
 
@@ -35,7 +36,7 @@ def plenty() -> float:
 
 
 def read(database: Database, column: Any) -> list[Any]:
-    return list(database.transaction(lambda connection: connection.execute(select(column)).scalars().all()))
+    return list(as_owner(database, lambda connection: connection.execute(select(column)).scalars().all()))
 
 
 @pytest.fixture
@@ -139,8 +140,8 @@ def test_a_late_invocation_writes_nothing_after_a_takeover(
     other_database.dispose()
     assert read(database, col(Task.title)) == ["Milk"]
     assert Counter(read(database, col(Message.role))) == {Role.USER: 1, Role.ASSISTANT: 2}
-    assert database.transaction(
-        lambda connection: connection.execute(select(col(Turn.status), col(Turn.attempt))).one()
+    assert as_owner(
+        database, lambda connection: connection.execute(select(col(Turn.status), col(Turn.attempt))).one()
     ) == (
         TurnStatus.FINISHED,
         2,
@@ -217,7 +218,7 @@ def test_a_conversation_deleted_during_a_turn_stays_gone(
 
     def delete_meanwhile(_request: ReceivedRequest) -> Answer:
         conversations = Message.metadata.tables["conversations"]
-        other_database.transaction(lambda connection: connection.execute(conversations.delete()))
+        as_owner(other_database, lambda connection: connection.execute(conversations.delete()))
         return MILK
 
     scripted_model.script(delete_meanwhile)
@@ -235,8 +236,7 @@ def test_people_racing_to_be_created_each_become_one_user(
     assert [type(outcome) for outcome in outcomes] == [ChatReply] * RACERS
     users = Message.metadata.tables["users"]
     assert (
-        database.transaction(lambda connection: connection.execute(select(func.count()).select_from(users)).scalar())
-        == 1
+        as_owner(database, lambda connection: connection.execute(select(func.count()).select_from(users)).scalar()) == 1
     )
 
 
@@ -260,7 +260,7 @@ def test_a_refused_reply_is_a_defect_not_a_lost_lease(
     chat: Chat, database: Database, scripted_model: ScriptedModel, script: list[Answer]
 ) -> None:
     refuse = "ALTER TABLE messages ADD CHECK (content <> 'boom')"
-    database.transaction(lambda connection: connection.exec_driver_sql(refuse))
+    as_owner(database, lambda connection: connection.exec_driver_sql(refuse))
     scripted_model.script(*script)
 
     with pytest.raises(IntegrityError):
@@ -277,7 +277,7 @@ def test_a_lease_covers_each_model_call(chat: Chat, database_url: str, scripted_
     def look(_request: ReceivedRequest) -> Answer:
         now = select(utc_now()), select(col(Turn.lease_expires_at))
         begun, expires_at = (
-            other_database.transaction(lambda connection, each=each: connection.execute(each).scalar_one())  # type: ignore[misc]
+            as_owner(other_database, lambda connection, each=each: connection.execute(each).scalar_one())  # type: ignore[misc]
             for each in now
         )
         left_seconds.append((expires_at - begun).total_seconds())

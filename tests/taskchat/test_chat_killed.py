@@ -20,6 +20,7 @@ from taskchat.errors import ModelFailedError, TurnInProgressError
 from taskchat.models import Conversation, Message, Role, Task, Turn, TurnStatus
 from tests.support.kill_switch import Killed, KillSwitch, answer_is_lost, connection_dies, process_dies
 from tests.support.leases import let_every_lease_run_out
+from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
 
@@ -83,7 +84,7 @@ def over_a_stale_turn(chat: Chat, database: Database, _behaviour: Behaviour) -> 
     with pytest.raises(ModelFailedError):
         chat.answer(request_of("stale", "Stale", opening.conversation_id), plenty)
     stale = update(Turn).where(col(Turn.idempotency_key) == "stale").values(status=TurnStatus.RUNNING)
-    database.transaction(lambda connection: connection.execute(stale))
+    as_owner(database, lambda connection: connection.execute(stale))
     let_every_lease_run_out(database)
     return request_of(conversation_id=opening.conversation_id)
 
@@ -133,7 +134,7 @@ def assert_exactly_once(database: Database, reply: ChatReply) -> None:
         conversations = connection.execute(select(func.count()).select_from(Conversation)).scalar_one()
         return tasks, turn, messages, others, conversations
 
-    tasks, turn, messages, others, conversations = database.transaction(read)
+    tasks, turn, messages, others, conversations = as_owner(database, read)
     assert tasks == ["Milk", "Bread"]
     assert conversations == 1
     assert [message.content for message in messages].count("Add milk") == 1
@@ -155,7 +156,7 @@ def assert_exactly_once(database: Database, reply: ChatReply) -> None:
 def forget_everything(database: Database) -> None:
     """Empty the tables, through the only way out that messages have."""
     for table in (Conversation.metadata.tables[name] for name in ("conversations", "turns", "tasks")):
-        database.transaction(lambda connection, table=table: connection.execute(table.delete()))  # type: ignore[misc]
+        as_owner(database, lambda connection, table=table: connection.execute(table.delete()))  # type: ignore[misc]
 
 
 @pytest.fixture

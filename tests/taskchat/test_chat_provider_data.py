@@ -14,6 +14,7 @@ from taskchat.database import Database
 from taskchat.errors import ModelFailedError
 from taskchat.models import Message, Role, Turn, TurnStatus
 from tests.support.leases import let_every_lease_run_out
+from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, Usage, calls, says, status
 from tests.taskchat.conftest import request_of
 from tests.taskchat.test_chat import plenty, read
@@ -39,7 +40,7 @@ def reasoning_of(request: ReceivedRequest) -> list[str]:
 
 
 def turn(database: Database, *columns: Any) -> Any:
-    return database.transaction(lambda connection: connection.execute(select(*columns)).one())
+    return as_owner(database, lambda connection: connection.execute(select(*columns)).one())
 
 
 def test_another_process_goes_on_with_the_reasoning(
@@ -112,10 +113,11 @@ def test_a_message_is_shown_with_the_time_of_its_turn(
     shown = {request.messages[1]["content"] for request in scripted_model.requests}
     assert len(shown) == 1
     assert shown.pop().endswith("\n\nAdd milk")
-    contexts = database.transaction(
+    contexts = as_owner(
+        database,
         lambda connection: connection.execute(
             select(col(Message.model_context)).where(col(Message.role) == Role.USER)
-        ).scalars()
+        ).scalars(),
     )
     assert all(context["zone"] == "Europe/Berlin" for context in contexts)
 

@@ -31,6 +31,7 @@ from taskchat.errors import (
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.support.kill_switch import Killed, KillSwitch, process_dies
 from tests.support.leases import let_every_wait_run_out
+from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.support.turn_queues import MemoryQueue, plenty, work, work_and_sweep
 from tests.taskchat.conftest import ANN, request_of
@@ -64,7 +65,7 @@ def behaviour(scripted_model: ScriptedModel) -> Behaviour:
 
 def rows(database: Database, column: Any) -> list[Any]:
     statement = select(column)
-    return list(database.transaction(lambda connection: connection.execute(statement).scalars().all()))
+    return list(as_owner(database, lambda connection: connection.execute(statement).scalars().all()))
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def assert_ended_exactly_once(database: Database) -> None:
 def forget_everything(database: Database) -> None:
     for name in ("conversations", "turns", "tasks"):
         table = Task.metadata.tables[name]
-        database.transaction(lambda connection, table=table: connection.execute(table.delete()))  # type: ignore[misc]
+        as_owner(database, lambda connection, table=table: connection.execute(table.delete()))  # type: ignore[misc]
 
 
 def test_the_worker_answers_as_the_request_would(
@@ -240,8 +241,8 @@ def test_the_worker_waits_longer_each_time_and_gives_up(
     queued_chat.accept(request_of(), plenty)
     work(queued_chat, queue)
     assert queue.delays == [0.0, 7.0, 20.0, 80.0, 320.0]
-    ((state, error),) = database.transaction(
-        lambda connection: connection.execute(select(col(Turn.status), col(Turn.error))).all()
+    ((state, error),) = as_owner(
+        database, lambda connection: connection.execute(select(col(Turn.status), col(Turn.error))).all()
     )
     assert state is TurnStatus.FAILED
     assert error
@@ -266,7 +267,7 @@ def test_a_turn_without_a_usable_time_zone_ends(
 ) -> None:
     accepts(queued_chat, behaviour)
     without = update(Turn).values(time_zone=time_zone)
-    database.transaction(lambda connection: connection.execute(without))
+    as_owner(database, lambda connection: connection.execute(without))
     work(queued_chat, queue)
     assert rows(database, col(Turn.status)) == [TurnStatus.FINISHED]
 

@@ -20,6 +20,7 @@ from taskchat.chat import Chat, ChatReply
 from taskchat.database import Database
 from taskchat.models import Message, Task, Turn, TurnStatus
 from tests.conftest import migrate
+from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
 from tests.taskchat.conftest import request_of
 
@@ -127,7 +128,7 @@ def test_turns_outlive_the_fault(
     with ExitStack() as stack:
         database = Database(lambda: installation.database.render_as_string(hide_password=False))
         stack.callback(database.dispose)
-        database.transaction(lambda connection: assert_each_turn_happened_once(connection, len(replies)))
+        as_owner(database, lambda connection: assert_each_turn_happened_once(connection, len(replies)))
 
 
 def assert_each_turn_happened_once(connection: Connection, turns: int) -> None:

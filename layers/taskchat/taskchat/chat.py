@@ -100,7 +100,7 @@ class Chat:
                 return begun
             return replace(begun, history=self._history(connection, request.principal.user_id, turn.lease))
 
-        begun = self.database.transaction(work, seconds_left=seconds_left)
+        begun = self.database.transaction(request.principal.user_id, work, seconds_left=seconds_left)
         return _replayed(begun) if isinstance(begun, turns.FinishedTurn) else self._carry_on(begun, budget)
 
     def accept(self, request: ChatRequest, seconds_left: Callable[[], float]) -> uuid.UUID | ChatReply:
@@ -111,7 +111,9 @@ class Chat:
         """
         turn_request = _turn_request(request)
         accepted = self.database.transaction(
-            lambda connection: turns.accept(connection, turn_request), seconds_left=seconds_left
+            request.principal.user_id,
+            lambda connection: turns.accept(connection, turn_request),
+            seconds_left=seconds_left,
         )
         if isinstance(accepted, turns.FinishedTurn):
             return _replayed(accepted)
@@ -129,7 +131,8 @@ class Chat:
         token = uuid.uuid4()
 
         try:
-            taken = self.database.transaction(
+            taken = self.database.turn_transaction(
+                turn_id,
                 lambda connection: turns.take(connection, turn_id, token, budget.lease_seconds()),
                 seconds_left=seconds_left,
             )
@@ -144,16 +147,20 @@ class Chat:
 
         work = _Work(taken.started, taken.principal, taken.message, _time_zone(taken.time_zone))
         # In a transaction of its own: a history that cannot be read is a fault of the turn, and counts as an attempt.
-        return self._carry_on(work, budget, lambda: self.database.transaction(load_history, seconds_left=seconds_left))
+        return self._carry_on(
+            work,
+            budget,
+            lambda: self.database.transaction(taken.principal.user_id, load_history, seconds_left=seconds_left),
+        )
 
     def sweep(self, seconds_left: Callable[[], float]) -> int:
         """Queue unfinished turns without a worker, delete old keys, and return the number of queued turns."""
-        found = self.database.transaction(
+        found = self.database.sweep_transaction(
             lambda connection: turns.unfinished(connection, SWEPT_AT_ONCE), seconds_left=seconds_left
         )
         for turn_id in found:
             self._send(turn_id)
-        self.database.transaction(
+        self.database.sweep_transaction(
             lambda connection: turns.forget_old_keys(connection, SWEPT_AT_ONCE), seconds_left=seconds_left
         )
         return len(found)
@@ -165,13 +172,13 @@ class Chat:
             NotFoundError: the person has no such turn.
         """
         return self.database.transaction(
-            lambda connection: turns.get(connection, user_id, turn_id), seconds_left=seconds_left
+            user_id, lambda connection: turns.get(connection, user_id, turn_id), seconds_left=seconds_left
         )
 
     def cancel(self, user_id: uuid.UUID, turn_id: uuid.UUID, seconds_left: Callable[[], float]) -> None:
         """Cancel a turn of a person; see `turns.cancel`."""
         self.database.transaction(
-            lambda connection: turns.cancel(connection, user_id, turn_id), seconds_left=seconds_left
+            user_id, lambda connection: turns.cancel(connection, user_id, turn_id), seconds_left=seconds_left
         )
 
     def _history(
@@ -305,16 +312,18 @@ class _RunningTurn:
     ) -> Result:
         """Run a transaction that renews the lease. If its COMMIT was applied but not answered, read its result."""
         try:
-            result = self.database.transaction(work, seconds_left=self.budget.seconds_left)
+            result = self._transaction(work)
         except TurnSupersededError:
-            recorded = self.database.transaction(
-                lambda connection: turns.recorded(connection, renewed), seconds_left=self.budget.seconds_left
-            )
+            recorded = self._transaction(lambda connection: turns.recorded(connection, renewed))
             if recorded is None:
                 raise
             result = result_of(recorded[-1])
         self.lease = renewed
         return result
+
+    def _transaction(self, work: Callable[[Connection], Result]) -> Result:
+        user_id = self.work.principal.user_id
+        return self.database.transaction(user_id, work, seconds_left=self.budget.seconds_left)
 
     @contextmanager
     def given_back_on_error(self) -> Iterator[None]:
@@ -334,11 +343,10 @@ class _RunningTurn:
         is_permanent = is_permanent or self.idle_attempts >= turns.MOST_IDLE_ATTEMPTS
         delay_seconds = self._delay_seconds(error)
         try:
-            was_held = self.database.transaction(
+            was_held = self._transaction(
                 lambda connection: turns.interrupt(
                     connection, self.lease, reason, is_permanent=is_permanent, resume_after_seconds=delay_seconds
-                ),
-                seconds_left=self.budget.seconds_left,
+                )
             )
         except DatabaseUnavailableError:
             # The error that ended the turn says more to the client. The lease expires by itself, and the sweep goes on.

@@ -12,14 +12,15 @@ from local.lambda_events import http_event, invoke
 from taskchat.database import database
 from taskchat.models import Conversation, Message, Task, Turn
 from tests.functions.conftest import Post
+from tests.support.owner import as_owner
 from tests.support.scripted_model import ScriptedModel, calls, hangs_up, says
 
 BUY_GROCERIES = {"message": "Add a task to buy groceries", "timezone": "Europe/Berlin"}
 
 
 def count(table: type) -> int:
-    return database().transaction(
-        lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return as_owner(
+        database(), lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
     )
 
 
@@ -87,7 +88,7 @@ def test_the_same_key_with_another_body_is_refused(post_chat: Post, scripted_mod
 def test_a_new_conversation_is_titled_by_its_first_message(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(says("Hello."))
     post_chat({"message": f"  Plan\n the {'long ' * 100}weekend"})
-    (title,) = database().transaction(lambda connection: connection.execute(select(col(Conversation.title))).one())
+    (title,) = as_owner(database(), lambda connection: connection.execute(select(col(Conversation.title))).one())
     assert title == f"Plan the {'long ' * 100}"[:200]
 
 

@@ -14,6 +14,7 @@ from taskchat.database import database
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.functions.conftest import Post
 from tests.support.leases import let_every_lease_run_out
+from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
 
 BODY = {"message": "Add milk"}
@@ -34,7 +35,7 @@ def invocation(point: int, key: str) -> "subprocess.CompletedProcess[str]":
 
 def read(column: Any) -> list[Any]:
     rows = select(column).order_by(column.class_.id)
-    return list(database().transaction(lambda connection: connection.execute(rows).scalars().all()))
+    return list(as_owner(database(), lambda connection: connection.execute(rows).scalars().all()))
 
 
 def test_a_process_killed_on_the_way_leaves_a_turn_that_the_same_request_finishes(

@@ -13,6 +13,7 @@ from local.lambda_events import Answer
 from taskchat.database import database
 from taskchat.models import Message, Role, Task, Turn, TurnStatus
 from tests.functions.conftest import Post
+from tests.support.owner import as_owner
 from tests.support.scripted_model import (
     Completion,
     ScriptedModel,
@@ -56,7 +57,7 @@ def tell(post_chat: Post, **context: Any) -> Answer:
 
 
 def read(statement: Any) -> Any:
-    return database().transaction(lambda connection: connection.execute(statement).scalars().all())
+    return as_owner(database(), lambda connection: connection.execute(statement).scalars().all())
 
 
 def assert_kept_and_still_free(expected_status: TurnStatus) -> None:

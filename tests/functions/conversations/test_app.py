@@ -16,6 +16,7 @@ from taskchat import principal
 from taskchat.database import database
 from taskchat.models import Conversation, Message, Role, User
 from taskchat.settings import settings
+from tests.support.owner import as_owner
 
 Ask = Callable[..., Answer]
 NOON = datetime(2026, 3, 31, 12, 0, 0, 123457, tzinfo=UTC)
@@ -60,12 +61,12 @@ def seeded(ask: Ask) -> list[int]:  # noqa: ARG001 - it sets the environment
             connection.execute(insert(Message).values(conversation_id=ids[-1], created_at=created_at, **message))
         return ids
 
-    return database().transaction(work)
+    return as_owner(database(), work)
 
 
 def count(table: type) -> int:
     statement = select(func.count()).select_from(table)
-    return database().transaction(lambda connection: connection.execute(statement).scalar_one())
+    return as_owner(database(), lambda connection: connection.execute(statement).scalar_one())
 
 
 def assert_problem(answer: Answer, status: int, code: str, fields: list[str] | None = None) -> None:
@@ -121,7 +122,7 @@ def test_the_default_limits_are_20_and_50(ask: Ask, seeded: list[int]) -> None:
         rows = [{"conversation_id": seeded[0], "role": Role.USER, "content": "x"} for _ in range(60)]
         connection.execute(insert(Message), rows)
 
-    database().transaction(fill)
+    as_owner(database(), fill)
     assert len(ask("GET", "/conversations").body["items"]) == 20
     assert len(ask("GET", f"/conversations/{seeded[0]}/messages").body["items"]) == 50
     assert len(ask("GET", "/conversations", query={"limit": 100}).body["items"]) == 55

@@ -11,6 +11,7 @@ from functions.mcp.completion import MOST_VALUES
 from functions.mcp.resources import LARGEST_TRANSCRIPT
 from taskchat.database import database
 from tests.functions.mcp.conftest import MODERN, Peer
+from tests.support.owner import as_owner
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_the_oldest_conversation_is_completed_too(modern: Peer) -> None:
     users = sa.select(sa.column("id")).select_from(sa.table("users")).scalar_subquery()
     table = sa.table("conversations", sa.column("id"), sa.column("user_id"))
     more = [table.insert().from_select(["user_id"], sa.select(users)) for _ in range(MOST_VALUES)]
-    database().transaction(lambda connection: [connection.execute(statement) for statement in more])
+    as_owner(database(), lambda connection: [connection.execute(statement) for statement in more])
     completion = completed(modern, "conversation://{id}")["completion"]
 
     assert (len(completion["values"]), completion["total"], completion["hasMore"]) == (MOST_VALUES, 101, True)

@@ -11,13 +11,14 @@ from taskchat.database import database
 from taskchat.models import Conversation, Message, Turn
 from taskchat.tools import TOOLS
 from tests.functions.mcp.conftest import Peer
+from tests.support.owner import as_owner
 
 WARM_CALLS = 20
 
 
 def count(table: type) -> int:
-    return database().transaction(
-        lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return as_owner(
+        database(), lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()
     )
 
 

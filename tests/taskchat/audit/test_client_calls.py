@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from taskchat.models import Conversation, Message, Task, Turn, TurnStatus
 from taskchat.principal import Principal
 from taskchat.toolkit import ToolCall
 from tests.support.kill_switch import Killed, KillSwitch, connection_dies, process_dies
+from tests.support.owner import as_owner
 
 UTC = ZoneInfo("UTC")
 CLIENT = Client(Principal(uuid.UUID(int=1), "issuer ann"), "Claude Code")
@@ -28,13 +30,18 @@ FEWEST_POINTS = 2 * 6
 OTHER = replace(CLIENT, name="Visual Studio Code")
 
 
+def own(database: Database, client: Client) -> Callable[[Callable[[Connection], ToolCall]], ToolCall]:
+    """Return a runner of transactions for the client's person."""
+    return partial(database.transaction, client.principal.user_id)
+
+
 def create(database: Database, title: str = "Buy milk", client: Client = CLIENT) -> ToolCall:
-    return run_tool(database.transaction, client, "create_task", f'{{"title": "{title}"}}', UTC)
+    return run_tool(own(database, client), client, "create_task", f'{{"title": "{title}"}}', UTC)
 
 
 def rows(database: Database, *columns: Any) -> list[tuple[Any, ...]]:
     statement = select(*columns).order_by(columns[0])
-    return database.transaction(lambda connection: [tuple(row) for row in connection.execute(statement)])
+    return as_owner(database, lambda connection: [tuple(row) for row in connection.execute(statement)])
 
 
 def test_a_change_is_recorded_in_the_clients_conversation(database: Database) -> None:
@@ -66,7 +73,10 @@ def test_two_people_share_no_client_conversation(database: Database) -> None:
 
 def test_a_renamed_conversation_stays_the_clients_own(database: Database) -> None:
     create(database)
-    database.transaction(lambda connection: conversations.rename(connection, CLIENT.principal.user_id, 1, "My editor"))
+    database.transaction(
+        CLIENT.principal.user_id,
+        lambda connection: conversations.rename(connection, CLIENT.principal.user_id, 1, "My editor"),
+    )
     create(database)
 
     assert rows(database, col(Conversation.title)) == [("My editor",)]
@@ -74,7 +84,9 @@ def test_a_renamed_conversation_stays_the_clients_own(database: Database) -> Non
 
 def test_a_deleted_conversation_is_made_anew(database: Database) -> None:
     create(database)
-    database.transaction(lambda connection: conversations.delete_all(connection, CLIENT.principal.user_id))
+    database.transaction(
+        CLIENT.principal.user_id, lambda connection: conversations.delete_all(connection, CLIENT.principal.user_id)
+    )
     create(database)
 
     assert len(rows(database, col(Conversation.id))) == 1
@@ -92,15 +104,15 @@ def test_a_deleted_conversation_is_made_anew(database: Database) -> None:
     ],
 )
 def test_what_changes_nothing_leaves_nothing(database: Database, tool: str, arguments: str) -> None:
-    run_tool(database.transaction, CLIENT, tool, arguments, UTC)
+    run_tool(own(database, CLIENT), CLIENT, tool, arguments, UTC)
 
     assert rows(database, col(Conversation.id)) == rows(database, col(Turn.id)) == rows(database, col(Message.id)) == []
 
 
 def test_a_commit_whose_answer_is_lost_is_not_done_again(database: Database) -> None:
     def losing_an_answer(work: Callable[[Connection], Any]) -> Any:
-        database.transaction(work)
-        return database.transaction(work)
+        own(database, CLIENT)(work)
+        return own(database, CLIENT)(work)
 
     first = run_tool(losing_an_answer, CLIENT, "create_task", '{"title": "Once"}', UTC)
     second = run_tool(losing_an_answer, CLIENT, "complete_task", f'{{"task_id": {first["result"]["id"]}}}', UTC)
@@ -176,14 +188,17 @@ def test_a_person_can_chat_in_a_clients_conversation(database: Database) -> None
         assert isinstance(turn, turns.StartedTurn)
         return turn.lease, window(connection, turn.lease)
 
-    lease, before = database.transaction(begin)
+    lease, before = database.transaction(CLIENT.principal.user_id, begin)
     create(database, "Meanwhile")
     usage = turns.Usage("scripted", 0, 0)
     database.transaction(
-        lambda connection: turns.finish(connection, lease, lease.renewed(), content="Sure.", usage=usage)
+        CLIENT.principal.user_id,
+        lambda connection: turns.finish(connection, lease, lease.renewed(), content="Sure.", usage=usage),
     )
 
-    whole = database.transaction(lambda connection: window(connection, replace(lease, turn_id=uuid.uuid4())))
+    whole = database.transaction(
+        CLIENT.principal.user_id, lambda connection: window(connection, replace(lease, turn_id=uuid.uuid4()))
+    )
     record = before[0].content
     assert "not by the person" in record
     assert '"Claude Code called create_task."' in record

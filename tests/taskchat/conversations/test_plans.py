@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from taskchat import conversations
 from taskchat.conversations.cursors import Position, encode
 from taskchat.database import Database
+from tests.support.owner import as_owner, owned
 from tests.support.statements import indexes, nodes, plan, recorded
 
 pytestmark = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
@@ -40,7 +41,7 @@ ANALYZE;
 @pytest.fixture
 def seeded(database: Database) -> Database:
     """Give one conversation half of all messages, and somebody long gone half of all conversations."""
-    database.transaction(lambda connection: connection.execute(text(SEED)))
+    as_owner(database, lambda connection: connection.execute(text(SEED)))
     return database
 
 
@@ -83,10 +84,10 @@ READS: dict[str, tuple[Callable[[Connection], Any], str]] = {
 def test_a_read_walks_its_index_and_sorts_no_more_than_a_page(seeded: Database, read: str) -> None:
     work, index = READS[read]
     with recorded(seeded.engine()) as statements:
-        seeded.transaction(work)
+        as_owner(seeded, work)
 
     [_begin, statement, _commit] = statements
-    with seeded.engine().connect() as connection:
+    with owned(seeded) as connection:
         root = plan(connection, statement)
 
     assert index in indexes(root)

@@ -1,5 +1,6 @@
 """Databases on PostgreSQL, several in a test, and a second session that interferes."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -9,10 +10,14 @@ from sqlalchemy import URL, Connection, make_url, text
 
 from local.postgres import execute
 from taskchat.database import Database
+from tests.support.owner import as_owner
 from tests.support.relay import Relay, relay
 
 Connect = Callable[..., Database]
 Administer = Callable[[str], None]
+
+ONE = uuid.UUID(int=1)
+"""The user of `sign_up`."""
 
 
 @pytest.fixture
@@ -75,4 +80,4 @@ def sign_up(connection: Connection, number: int = 1, **options: bool) -> None:
 def users(database: Database) -> list[str]:
     """Return the subjects of all users."""
     subjects = text("SELECT subject FROM users ORDER BY subject")
-    return database.transaction(lambda connection: list(connection.execute(subjects).scalars()))
+    return as_owner(database, lambda connection: list(connection.execute(subjects).scalars()))

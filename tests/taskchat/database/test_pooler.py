@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -12,7 +13,8 @@ from sqlalchemy import URL, Connection, make_url, text
 from local.pgbouncer import Pooler, pooler, program
 from taskchat.database import Database, postgres
 from taskchat.errors import DatabaseUnavailableError
-from tests.taskchat.database.conftest import Administer, Connect, answer, sign_up, users
+from tests.support.owner import as_owner
+from tests.taskchat.database.conftest import ONE, Administer, Connect, answer, sign_up, users
 
 pytestmark = pytest.mark.skipif(program() is None, reason="PgBouncer is not installed (Debian: apt install pgbouncer)")
 
@@ -39,7 +41,7 @@ def pooled(connect_to: Connect, pooled_url: str) -> Database:
 
 
 def test_settings_do_not_leak_to_the_next_client(pooled: Database, pooled_url: str) -> None:
-    pooled.transaction(sign_up)
+    pooled.transaction(ONE, sign_up)
 
     with closing(psycopg2.connect(pooled_url)) as next_client, next_client.cursor() as cursor:
         seen = []
@@ -62,7 +64,7 @@ def test_a_pooler_that_is_away_for_a_moment_is_waited_for(pooled: Database, narr
 
     threads: list[threading.Thread] = []
     begin = time.monotonic()
-    pooled.transaction(work)
+    pooled.transaction(ONE, work)
 
     assert time.monotonic() - begin < 5
     assert users(pooled) == ["1 %"]
@@ -71,7 +73,7 @@ def test_a_pooler_that_is_away_for_a_moment_is_waited_for(pooled: Database, narr
 
 
 def test_work_goes_on_while_the_pooler_restarts(connect_to: Connect, pooled_url: str, narrow_pooler: Pooler) -> None:
-    insert = text("INSERT INTO users (id, subject) VALUES (gen_random_uuid(), :subject) ON CONFLICT DO NOTHING")
+    insert = text("INSERT INTO users (id, subject) VALUES (:id, :subject) ON CONFLICT DO NOTHING")
     restarts_done = threading.Event()
     written: list[str] = []
 
@@ -80,7 +82,8 @@ def test_work_goes_on_while_the_pooler_restarts(connect_to: Connect, pooled_url:
         number = 0
         while not restarts_done.is_set():
             subject = f"{worker} {number}"
-            database.transaction(lambda connection: connection.execute(insert, {"subject": subject}))  # noqa: B023
+            row = {"id": str(uuid.uuid5(ONE, subject)), "subject": subject}
+            database.transaction(uuid.UUID(row["id"]), lambda connection: connection.execute(insert, row))  # noqa: B023
             written.append(subject)
             number += 1
 
@@ -103,10 +106,10 @@ def test_a_slow_statement_is_cancelled_through_the_pooler(connect_to: Connect, p
     impatient, next_client = connect_to(pooled_url, deadline_seconds=0.2), connect_to(pooled_url)
 
     with pytest.raises(DatabaseUnavailableError, match="took too long"):
-        impatient.transaction(lambda connection: connection.execute(text("SELECT pg_sleep(30)")))
+        impatient.transaction(ONE, lambda connection: connection.execute(text("SELECT pg_sleep(30)")))
 
     # The pool has one connection, so this would wait for the statement.
-    assert next_client.transaction(answer, seconds_left=lambda: 3.0) == 42
+    assert next_client.transaction(ONE, answer, seconds_left=lambda: 3.0) == 42
 
 
 def test_a_queue_at_the_pooler_is_given_up_in_time(connect_to: Connect, pooled_url: str) -> None:
@@ -116,11 +119,11 @@ def test_a_queue_at_the_pooler_is_given_up_in_time(connect_to: Connect, pooled_u
         answer(connection)
         begin = time.monotonic()
         with pytest.raises(DatabaseUnavailableError):
-            waiting.transaction(answer, seconds_left=lambda: 0.7)
+            waiting.transaction(ONE, answer, seconds_left=lambda: 0.7)
         assert time.monotonic() - begin < 2
 
-    holder.transaction(hold)
-    assert waiting.transaction(answer) == 42
+    holder.transaction(ONE, hold)
+    assert waiting.transaction(ONE, answer) == 42
 
 
 @pytest.fixture
@@ -133,14 +136,14 @@ def read_only_window(pooled: Database, administer: Administer) -> None:
     """Let the pooler open a session while the database is read-only, and end the window."""
     administer("ALTER DATABASE DATABASE_NAME SET default_transaction_read_only = on")
     with pytest.raises(DatabaseUnavailableError, match="read-only"):
-        pooled.transaction(sign_up, seconds_left=lambda: 0.5)
+        pooled.transaction(ONE, sign_up, seconds_left=lambda: 0.5)
     administer("ALTER DATABASE DATABASE_NAME RESET default_transaction_read_only")
 
 
 def test_a_read_only_session_does_not_stay_in_the_pool(pooled: Database, administer: Administer) -> None:
     read_only_window(pooled, administer)
 
-    pooled.transaction(sign_up)
+    pooled.transaction(ONE, sign_up)
     assert users(pooled) == ["1 %"]
 
 
@@ -149,7 +152,7 @@ def test_a_pooler_would_keep_a_read_only_session(pooled: Database, administer: A
     read_only_window(pooled, administer)
 
     with pytest.raises(DatabaseUnavailableError, match="read-only"):
-        pooled.transaction(sign_up, seconds_left=lambda: 0.5)
+        pooled.transaction(ONE, sign_up, seconds_left=lambda: 0.5)
 
 
 @pytest.mark.parametrize("setting", ["client_encoding = LATIN1", "default_transaction_isolation = serializable"])
@@ -162,7 +165,7 @@ def test_a_misconfigured_database_changes_nothing_when_pooled(
         letters = connection.execute(text("SELECT CAST('日本' AS text)")).scalar_one()
         return letters, connection.execute(text("SHOW transaction_isolation")).scalar_one()
 
-    assert pooled.transaction(work) == ("日本", "read committed")
+    assert pooled.transaction(ONE, work) == ("日本", "read committed")
 
 
 def test_a_killed_session_is_replaced(pooled: Database, connect_to: Connect, postgres_url: str) -> None:
@@ -176,7 +179,7 @@ def test_a_killed_session_is_replaced(pooled: Database, connect_to: Connect, pos
     def work(connection: Connection) -> int:
         if len(tries) < 2:
             tries.append(lambda: None)
-            killer.transaction(lambda other: other.execute(terminate))
+            as_owner(killer, lambda other: other.execute(terminate))
         return answer(connection)
 
-    assert pooled.transaction(work) == 42
+    assert pooled.transaction(ONE, work) == 42

@@ -18,8 +18,9 @@ from sqlalchemy.exc import IntegrityError
 
 from taskchat.database import Database, transactions
 from taskchat.errors import DatabaseUnavailableError
+from tests.support.owner import as_owner
 from tests.support.relay import Relay
-from tests.taskchat.database.conftest import Administer, Connect, answer, pid_of, sign_up, users
+from tests.taskchat.database.conftest import ONE, Administer, Connect, answer, pid_of, sign_up, users
 
 TERMINATE = text("SELECT pg_terminate_backend(:pid, 5000)")
 
@@ -32,7 +33,7 @@ def takes_at_most(seconds: float) -> Iterator[None]:
 
 
 def terminate(killer: Database, pid: int) -> None:
-    killer.transaction(lambda connection: connection.execute(TERMINATE, {"pid": pid}))
+    as_owner(killer, lambda connection: connection.execute(TERMINATE, {"pid": pid}))
 
 
 def test_a_lost_connection_is_replaced_and_the_work_repeated(connect_to: Connect, postgres_url: str) -> None:
@@ -45,32 +46,32 @@ def test_a_lost_connection_is_replaced_and_the_work_repeated(connect_to: Connect
             terminate(killer, sessions[-1])
         return answer(connection)
 
-    assert database.transaction(lose_the_connection_twice) == 42
+    assert database.transaction(ONE, lose_the_connection_twice) == 42
     assert len(set(sessions)) == 3
 
 
 def test_a_connection_that_died_in_a_freeze_is_replaced(connect_to: Connect, postgres_url: str) -> None:
     database, killer = connect_to(postgres_url), connect_to(postgres_url)
-    terminate(killer, database.transaction(pid_of))
+    terminate(killer, database.transaction(ONE, pid_of))
 
     with takes_at_most(5):
-        assert database.transaction(answer) == 42
+        assert database.transaction(ONE, answer) == 42
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0])
 def test_a_server_that_is_away_for_a_moment_is_waited_for(behind_wire: Database, wire: Relay, seconds: float) -> None:
-    assert behind_wire.transaction(answer) == 42
+    assert behind_wire.transaction(ONE, answer) == 42
     wire.close_for(seconds)
 
     with takes_at_most(seconds + 5):
-        assert behind_wire.transaction(answer, seconds_left=lambda: 20.0) == 42
+        assert behind_wire.transaction(ONE, answer, seconds_left=lambda: 20.0) == 42
 
 
 def test_a_server_that_stays_away_is_given_up_in_time(behind_wire: Database, wire: Relay) -> None:
     wire.close()
 
     with takes_at_most(1), pytest.raises(DatabaseUnavailableError, match="does not answer") as error:
-        behind_wire.transaction(answer, seconds_left=lambda: 0.5)
+        behind_wire.transaction(ONE, answer, seconds_left=lambda: 0.5)
     assert error.value.retry_after_seconds >= 1
 
 
@@ -87,11 +88,11 @@ def test_pauses_grow_and_differ() -> None:
 def test_a_silent_server_is_given_up_in_time(
     behind_wire: Database, wire: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert behind_wire.transaction(answer) == 42
+    assert behind_wire.transaction(ONE, answer) == 42
     wire.stall()
 
     with takes_at_most(2.5), pytest.raises(DatabaseUnavailableError):
-        behind_wire.transaction(answer, seconds_left=lambda: 1.5)
+        behind_wire.transaction(ONE, answer, seconds_left=lambda: 1.5)
     assert [record.getMessage() for record in caplog.records] == [
         "database failure in try 1: the server did not answer before the deadline"
     ]
@@ -104,14 +105,14 @@ def test_a_slow_connection_is_not_a_slow_statement(connect_to: Connect, postgres
     threading.Timer(1.0, wire.flow).start()
 
     database.connect(within_seconds=5)
-    assert database.transaction(answer) == 42
+    assert database.transaction(ONE, answer) == 42
 
 
 def test_a_server_silent_from_the_start_is_given_up_in_time(connect_to: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         database = connect_to(f"postgresql://ann@127.0.0.1:{server.getsockname()[1]}/db")
         with takes_at_most(1.5), pytest.raises(DatabaseUnavailableError):
-            database.transaction(answer, seconds_left=lambda: 0.7)
+            database.transaction(ONE, answer, seconds_left=lambda: 0.7)
         with takes_at_most(1.5), pytest.raises(DatabaseUnavailableError):
             database.connect(within_seconds=0.7)
 
@@ -127,7 +128,7 @@ def test_connecting_is_tried_once(connect_to: Connect, caplog: pytest.LogCapture
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, 0.1])
 def test_without_time_left_nothing_is_begun(database: Database, seconds: float) -> None:
     with pytest.raises(DatabaseUnavailableError, match="no time left"):
-        database.transaction(lambda _: pytest.fail("it was begun"), seconds_left=lambda: seconds)
+        database.transaction(ONE, lambda _: pytest.fail("it was begun"), seconds_left=lambda: seconds)
 
 
 def test_a_slow_statement_is_cancelled_and_not_repeated(connect_to: Connect, postgres_url: str) -> None:
@@ -139,10 +140,10 @@ def test_a_slow_statement_is_cancelled_and_not_repeated(connect_to: Connect, pos
         connection.execute(text("SELECT pg_sleep(30)"))
 
     with takes_at_most(5), pytest.raises(DatabaseUnavailableError, match="took too long"):
-        database.transaction(sleep)
+        database.transaction(ONE, sleep)
     assert len(sessions) == 1
     assert active_statements(watcher) == []
-    assert database.transaction(pid_of) == sessions[0]
+    assert database.transaction(ONE, pid_of) == sessions[0]
 
 
 def test_the_server_works_no_longer_than_there_is_time(connect_to: Connect, postgres_url: str) -> None:
@@ -150,14 +151,14 @@ def test_the_server_works_no_longer_than_there_is_time(connect_to: Connect, post
 
     with takes_at_most(3), pytest.raises(DatabaseUnavailableError):
         database.transaction(
-            lambda connection: connection.execute(text("SELECT pg_sleep(30)")), seconds_left=lambda: 1.0
+            ONE, lambda connection: connection.execute(text("SELECT pg_sleep(30)")), seconds_left=lambda: 1.0
         )
     assert active_statements(watcher) == []
 
 
 def active_statements(watcher: Database) -> list[str]:
     others = "SELECT query FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query ~ 'sleep'"
-    return watcher.transaction(lambda connection: list(connection.execute(text(others)).scalars()))
+    return as_owner(watcher, lambda connection: list(connection.execute(text(others)).scalars()))
 
 
 def test_a_frozen_transaction_is_ended_by_the_server(connect_to: Connect, postgres_url: str) -> None:
@@ -169,17 +170,17 @@ def test_a_frozen_transaction_is_ended_by_the_server(connect_to: Connect, postgr
         tries.append(None)
         if len(tries) == 1:
             # Waits for the frozen transaction, which holds the same key.
-            other.transaction(sign_up)
+            other.transaction(ONE, sign_up)
 
     with pytest.raises(IntegrityError, match="SQLSTATE 23505"):
-        database.transaction(freeze_once)
+        database.transaction(ONE, freeze_once)
     assert users(other) == ["1 %"]
     assert len(tries) == 1
 
 
 def test_a_lock_is_waited_for_by_repetition(connect_to: Connect, postgres_url: str) -> None:
     holder, database = connect_to(postgres_url), connect_to(postgres_url)
-    holder.transaction(sign_up)
+    holder.transaction(ONE, sign_up)
     released = threading.Event()
     tries: list[int] = []
 
@@ -195,8 +196,8 @@ def test_a_lock_is_waited_for_by_repetition(connect_to: Connect, postgres_url: s
         thread.start()
         assert released.wait(5)
 
-    thread = threading.Thread(target=database.transaction, args=(lock,))
-    holder.transaction(hold)
+    thread = threading.Thread(target=database.transaction, args=(ONE, lock))
+    holder.transaction(ONE, hold)
     thread.join()
     assert len(tries) >= 3
     assert len(set(tries)) == 1
@@ -208,9 +209,9 @@ def test_a_busy_file_of_sqlite_is_given_up_in_time(tmp_path: Path, connect_to: C
         other.execute("BEGIN IMMEDIATE")
         database = connect_to(f"sqlite:///{path}")
         with takes_at_most(2), pytest.raises(DatabaseUnavailableError):
-            database.transaction(answer, seconds_left=lambda: 0.5)
+            database.transaction(ONE, answer, seconds_left=lambda: 0.5)
         other.execute("COMMIT")
-        assert database.transaction(answer) == 42
+        assert database.transaction(ONE, answer) == 42
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -219,6 +220,7 @@ def test_sqlite_waits_for_locks_within_the_time_left(
     database: Database, seconds_left: float, fewest: int, most: int
 ) -> None:
     timeout = database.transaction(
+        ONE,
         lambda connection: connection.execute(text("PRAGMA busy_timeout")).scalar_one(),
         seconds_left=lambda: seconds_left,
     )
@@ -228,17 +230,17 @@ def test_sqlite_waits_for_locks_within_the_time_left(
 def test_threads_wait_for_the_one_connection(postgres: Database) -> None:
     def ask_from_another_thread(connection: Connection) -> int:
         with ThreadPoolExecutor(max_workers=1) as thread, takes_at_most(3), pytest.raises(DatabaseUnavailableError):
-            thread.submit(postgres.transaction, answer, seconds_left=lambda: 0.3).result()
+            thread.submit(postgres.transaction, ONE, answer, seconds_left=lambda: 0.3).result()
         return pid_of(connection)
 
-    assert postgres.transaction(ask_from_another_thread) == postgres.transaction(pid_of)
+    assert postgres.transaction(ONE, ask_from_another_thread) == postgres.transaction(ONE, pid_of)
 
 
 def test_a_rotated_secret_is_taken_up_after_a_refusal(postgres_url: str) -> None:
     refused = make_url(postgres_url).set(password="old").render_as_string(hide_password=False)
     urls = iter([refused, postgres_url])
     database = Database(lambda: next(urls))
-    assert database.transaction(answer) == 42
+    assert database.transaction(ONE, answer) == 42
     database.dispose()
 
 
@@ -251,12 +253,12 @@ def test_a_read_only_window_ends_for_a_warm_instance(
 ) -> None:
     set_read_only(administer, "on")
     with pytest.raises(DatabaseUnavailableError, match="read-only"):
-        postgres.transaction(sign_up, seconds_left=lambda: 0.5)
+        postgres.transaction(ONE, sign_up, seconds_left=lambda: 0.5)
     assert "read-only transaction (SQLSTATE 25006)" in caplog.text
-    assert postgres.transaction(answer) == 42
+    assert postgres.transaction(ONE, answer) == 42
     set_read_only(administer, "off")
 
-    postgres.transaction(sign_up)
+    postgres.transaction(ONE, sign_up)
     assert users(postgres) == ["1 %"]
 
 
@@ -270,7 +272,7 @@ def test_a_read_only_moment_is_waited_for(postgres: Database, administer: Admini
             set_read_only(administer, "off")
         sign_up(connection)
 
-    postgres.transaction(write)
+    postgres.transaction(ONE, write)
     assert (users(postgres), len(tries)) == (["1 %"], 4)
 
 
@@ -299,7 +301,7 @@ def test_states_of_trouble_end_as_unavailable(
         connection.execute(text(RAISE.format(state)))
 
     with pytest.raises(DatabaseUnavailableError, match=cause):
-        postgres.transaction(work)
+        postgres.transaction(ONE, work)
     assert (len(seen), len(set(seen))) == (tries, sessions)
 
 
@@ -316,7 +318,7 @@ def test_a_lost_answer_to_commit_is_told(behind_wire: Database, wire: Relay, pos
 
     dialect.do_commit = lose_the_answer  # type: ignore[method-assign, assignment]
     with pytest.raises(DatabaseUnavailableError, match=r"\. The change may have been made\.$"):
-        behind_wire.transaction(sign_up, seconds_left=lambda: 0.5)
+        behind_wire.transaction(ONE, sign_up, seconds_left=lambda: 0.5)
     assert users(postgres) == ["1 %"] * commits
 
 
@@ -329,6 +331,6 @@ def test_a_loss_before_commit_changes_nothing_for_sure(connect_to: Connect, post
         answer(connection)
 
     with pytest.raises(DatabaseUnavailableError) as error:
-        database.transaction(lose_the_connection, seconds_left=lambda: 0.5)
+        database.transaction(ONE, lose_the_connection, seconds_left=lambda: 0.5)
     assert "may have been made" not in str(error.value)
     assert users(killer) == []

@@ -15,7 +15,8 @@ from taskchat.database import Database
 from taskchat.database import database as process_database
 from taskchat.errors import DatabaseUnavailableError, DatabaseUnusableError
 from taskchat.settings import settings
-from tests.taskchat.database.conftest import Administer, Connect, answer, pid_of, sign_up, users
+from tests.support.owner import as_owner
+from tests.taskchat.database.conftest import ONE, Administer, Connect, answer, pid_of, sign_up, users
 
 
 @pytest.mark.parametrize("options", [{}, {"no_parameters": True}])
@@ -25,19 +26,20 @@ def test_writes_are_gone_when_the_work_raises(database: Database, options: dict[
         raise LookupError
 
     with pytest.raises(LookupError):
-        database.transaction(write_and_fail)
+        database.transaction(ONE, write_and_fail)
     assert users(database) == []
 
 
 def test_writes_of_many_rows_are_gone_when_the_work_raises(database: Database) -> None:
-    rows = [{"id": f"{number:032x}", "subject": str(number)} for number in range(2)]
+    rows = [{"user": ONE.hex, "title": str(number)} for number in range(2)]
 
     def write_and_fail(connection: Connection) -> None:
-        connection.execute(text("INSERT INTO users (id, subject) VALUES (:id, :subject)"), rows)
+        sign_up(connection)
+        connection.execute(text("INSERT INTO tasks (user_id, title) VALUES (:user, :title)"), rows)
         raise LookupError
 
     with pytest.raises(LookupError):
-        database.transaction(write_and_fail)
+        database.transaction(ONE, write_and_fail)
     assert users(database) == []
 
 
@@ -50,7 +52,7 @@ def test_writes_after_a_refused_statement_are_gone_too(database: Database, optio
         raise LookupError
 
     with pytest.raises((LookupError, DBAPIError)):
-        database.transaction(write_after_a_fault_and_fail)
+        database.transaction(ONE, write_after_a_fault_and_fail)
     assert users(database) == []
 
 
@@ -61,18 +63,18 @@ def test_a_swallowed_failure_does_not_pass_for_a_commit(postgres: Database) -> N
             sign_up(connection)
 
     with pytest.raises(DBAPIError, match="cannot be committed"):
-        postgres.transaction(swallow)
+        postgres.transaction(ONE, swallow)
     assert users(postgres) == []
 
 
 def test_writes_before_a_savepoint_outlive_its_rollback(database: Database) -> None:
     def write_and_take_half_back(connection: Connection) -> None:
-        sign_up(connection, 1)
+        sign_up(connection)
         connection.execute(text("SAVEPOINT half"))
-        sign_up(connection, 2)
+        connection.execute(text("UPDATE users SET subject = 'other'"))
         connection.execute(text("ROLLBACK TO SAVEPOINT half"))
 
-    database.transaction(write_and_take_half_back)
+    database.transaction(ONE, write_and_take_half_back)
     assert users(database) == ["1 %"]
 
 
@@ -82,11 +84,11 @@ def test_an_empty_savepoint_can_be_rolled_back(database: Database) -> None:
         connection.execute(text("ROLLBACK TO SAVEPOINT empty"))
         return answer(connection)
 
-    assert database.transaction(take_nothing_back) == 42
+    assert database.transaction(ONE, take_nothing_back) == 42
 
 
 def test_one_connection_is_kept_between_transactions(postgres: Database) -> None:
-    assert len({postgres.transaction(pid_of) for _ in range(3)}) == 1
+    assert len({postgres.transaction(ONE, pid_of) for _ in range(3)}) == 1
 
 
 def test_a_process_has_one_database(monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> None:
@@ -96,23 +98,23 @@ def test_a_process_has_one_database(monkeypatch: pytest.MonkeyPatch, postgres_ur
         cached.cache_clear()
 
     assert process_database() is process_database()
-    assert process_database().transaction(answer) == 42
+    assert process_database().transaction(ONE, answer) == 42
     process_database().dispose()
     for cached in kept:
         cached.cache_clear()
 
 
 def test_a_connection_is_kept_after_a_faulty_statement(postgres: Database) -> None:
-    kept = postgres.transaction(pid_of)
+    kept = postgres.transaction(ONE, pid_of)
     with pytest.raises(DBAPIError):
-        postgres.transaction(lambda connection: connection.execute(text("SELEC 1")))
-    assert postgres.transaction(pid_of) == kept
+        postgres.transaction(ONE, lambda connection: connection.execute(text("SELEC 1")))
+    assert postgres.transaction(ONE, pid_of) == kept
 
 
 def test_connect_opens_the_connection_that_is_kept(postgres: Database, administer: Administer) -> None:
     postgres.connect(within_seconds=5)
     administer("ALTER DATABASE DATABASE_NAME SET application_name = 'later'")
-    name = postgres.transaction(lambda connection: connection.execute(text("SHOW application_name")).scalar_one())
+    name = postgres.transaction(ONE, lambda connection: connection.execute(text("SHOW application_name")).scalar_one())
     assert name == ""
 
 
@@ -121,10 +123,10 @@ def test_a_faulty_statement_is_not_repeated(database: Database) -> None:
 
     def violate(connection: Connection) -> None:
         tries.append(None)
-        connection.execute(text("INSERT INTO users (id) VALUES (NULL)"))
+        connection.execute(text(f"INSERT INTO users (id, subject) VALUES ('{ONE}', NULL)"))
 
     with pytest.raises(IntegrityError):
-        database.transaction(violate)
+        database.transaction(ONE, violate)
     assert len(tries) == 1
 
 
@@ -141,7 +143,7 @@ def test_a_faulty_statement_is_not_repeated(database: Database) -> None:
 def test_an_error_shows_no_text_of_a_person(postgres: Database, statement: str) -> None:
     secret = uuid.uuid4().hex
     with pytest.raises(DBAPIError) as error:
-        postgres.transaction(lambda connection: connection.execute(text(statement), {"secret": f"x{secret}"}))
+        as_owner(postgres, lambda connection: connection.execute(text(statement), {"secret": f"x{secret}"}))
     assert "SQLSTATE" in str(error.value)
     assert secret not in "".join(traceback.format_exception(error.value))
 
@@ -156,12 +158,12 @@ def test_an_error_shows_no_text_of_a_person(postgres: Database, statement: str) 
 )
 def test_a_database_that_was_not_migrated_says_so(database: Database, statement: str, cause: str) -> None:
     with pytest.raises(DatabaseUnusableError, match=cause):
-        database.transaction(lambda connection: connection.execute(text(statement)))
+        database.transaction(ONE, lambda connection: connection.execute(text(statement)))
 
 
 def test_a_missing_privilege_is_named(postgres: Database, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(DatabaseUnusableError, match="lacks a privilege"):
-        postgres.transaction(lambda connection: connection.execute(text("SELECT * FROM pg_authid")))
+        postgres.transaction(ONE, lambda connection: connection.execute(text("SELECT * FROM pg_authid")))
     assert "permission denied for table pg_authid (SQLSTATE 42501)" in caplog.text
 
 
@@ -171,7 +173,7 @@ def test_a_failure_is_logged_once_a_try_without_password(
     url = make_url(postgres_url).set(password="s%cret", query={"sslmode": "s%cret"})
     refused = connect_to(url.render_as_string(hide_password=False))
     with pytest.raises(DatabaseUnavailableError) as error:
-        refused.transaction(answer, seconds_left=lambda: 0.3)
+        refused.transaction(ONE, answer, seconds_left=lambda: 0.3)
     messages = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert messages[0] == 'database failure in try 1: invalid sslmode value: "***"'
     assert "cret" not in caplog.text
@@ -196,15 +198,15 @@ def test_a_misconfigured_database_changes_nothing(
     subject = "Grüße \\ 🧀 ' %"
 
     def work(connection: Connection) -> tuple[object, ...]:
-        insert = text("INSERT INTO users (id, subject) VALUES (gen_random_uuid(), :subject)")
-        connection.execute(insert, {"subject": subject})
+        insert = text("INSERT INTO users (id, subject) VALUES (:id, :subject)")
+        connection.execute(insert, {"id": str(ONE), "subject": subject})
         connection.execute(text("SELECT pg_sleep(0.02)"))
         row = connection.execute(
             text("SELECT subject, created_at, current_setting('transaction_isolation') FROM users")
         )
         return tuple(row.one())
 
-    stored, created_at, isolation = postgres.transaction(work)
+    stored, created_at, isolation = postgres.transaction(ONE, work)
     assert (stored, isolation) == (subject, "read committed")
     assert hasattr(created_at, "tzinfo")
 
@@ -212,18 +214,18 @@ def test_a_misconfigured_database_changes_nothing(
 def test_the_environments_client_encoding_changes_nothing(postgres: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
     letters = text("SELECT CAST(:letters AS text)")
-    stored = postgres.transaction(lambda connection: connection.execute(letters, {"letters": "日本"}).scalar_one())
+    stored = postgres.transaction(ONE, lambda connection: connection.execute(letters, {"letters": "日本"}).scalar_one())
     assert stored == "日本"
 
 
 def test_two_writers_on_sqlite_wait_for_each_other(tmp_path: Path, connect_to: Connect) -> None:
     databases = [connect_to(f"sqlite:///{tmp_path}/file.sqlite3") for _ in range(2)]
-    databases[0].transaction(lambda connection: connection.execute(text("CREATE TABLE numbers (number INTEGER)")))
+    databases[0].transaction(ONE, lambda connection: connection.execute(text("CREATE TABLE numbers (number INTEGER)")))
 
     def count_up(database: Database) -> None:
         for _ in range(50):
             database.transaction(
-                lambda connection: connection.execute(text("INSERT INTO numbers SELECT count(*) FROM numbers"))
+                ONE, lambda connection: connection.execute(text("INSERT INTO numbers SELECT count(*) FROM numbers"))
             )
 
     threads = [threading.Thread(target=count_up, args=(database,)) for database in databases]
@@ -232,6 +234,6 @@ def test_two_writers_on_sqlite_wait_for_each_other(tmp_path: Path, connect_to: C
     for thread in threads:
         thread.join()
     numbers = databases[0].transaction(
-        lambda connection: connection.execute(text("SELECT number FROM numbers ORDER BY number")).scalars().all()
+        ONE, lambda connection: connection.execute(text("SELECT number FROM numbers ORDER BY number")).scalars().all()
     )
     assert numbers == list(range(100))

@@ -15,6 +15,7 @@ from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Task
 from taskchat.toolkit import ToolRequest
 from taskchat.tools import call
+from tests.support.owner import as_owner, owned
 from tests.support.rolled_back import ANN, sign_up
 from tests.support.tool_calls import Use, result
 
@@ -174,12 +175,12 @@ def test_effects_are_committed_with_the_transaction(database: Database) -> None:
         if and_fail:
             raise InterruptedError
 
-    database.transaction(sign_up)
+    as_owner(database, sign_up)
     with pytest.raises(InterruptedError):
-        database.transaction(lambda connection: work(connection, and_fail=True))
-    database.transaction(lambda connection: work(connection, and_fail=False))
+        as_owner(database, lambda connection: work(connection, and_fail=True))
+    as_owner(database, lambda connection: work(connection, and_fail=False))
     titles = select(col(Task.title)).order_by(col(Task.id))
-    assert database.transaction(lambda connection: connection.execute(titles).scalars().all()) == ["one", "two"]
+    assert as_owner(database, lambda connection: connection.execute(titles).scalars().all()) == ["one", "two"]
 
 
 def test_a_lost_connection_is_no_answer_for_a_model(database: Database) -> None:
@@ -189,7 +190,7 @@ def test_a_lost_connection_is_no_answer_for_a_model(database: Database) -> None:
 
     event.listen(database.engine(), "after_cursor_execute", lose)
     request = ToolRequest("call_1", "create_task", '{"title": "nowhere"}')
-    with database.engine().connect() as connection, pytest.raises(DBAPIError):
+    with owned(database) as connection, pytest.raises(DBAPIError):
         call(connection, request, user_id=ANN, time_zone=UTC_ZONE)
 
 

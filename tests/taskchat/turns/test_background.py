@@ -18,6 +18,7 @@ from taskchat.errors import (
 from taskchat.models import Role, TurnStatus
 from taskchat.principal import Principal
 from taskchat.turns import AcceptedTurn, FinishedTurn, StartedTurn, TakenTurn, TurnRecord, TurnRequest
+from tests.support.owner import as_owner
 from tests.taskchat.turns.transitions import (
     ANN,
     BOB,
@@ -38,7 +39,8 @@ LONG_AGO = datetime.now(UTC) - timedelta(days=31)
 
 
 def accept(database: Database, request: TurnRequest | None = None) -> AcceptedTurn | FinishedTurn:
-    return database.transaction(lambda connection: turns.accept(connection, request or turn_request()))
+    wanted = request or turn_request()
+    return database.transaction(wanted.principal.user_id, lambda connection: turns.accept(connection, wanted))
 
 
 def accepted(database: Database, request: TurnRequest | None = None) -> uuid.UUID:
@@ -49,7 +51,7 @@ def accepted(database: Database, request: TurnRequest | None = None) -> uuid.UUI
 
 def take(database: Database, turn_id: uuid.UUID, token: uuid.UUID | None = None) -> TakenTurn | None:
     token = token or uuid.uuid4()
-    return database.transaction(lambda connection: turns.take(connection, turn_id, token, LEASE_SECONDS))
+    return database.turn_transaction(turn_id, lambda connection: turns.take(connection, turn_id, token, LEASE_SECONDS))
 
 
 def taken(database: Database, turn_id: uuid.UUID) -> TakenTurn:
@@ -59,15 +61,15 @@ def taken(database: Database, turn_id: uuid.UUID) -> TakenTurn:
 
 
 def swept(database: Database) -> list[uuid.UUID]:
-    return list(database.transaction(lambda connection: turns.unfinished(connection, 100)))
+    return list(database.sweep_transaction(lambda connection: turns.unfinished(connection, 100)))
 
 
 def shown(database: Database, person: Principal, turn_id: uuid.UUID) -> TurnRecord:
-    return database.transaction(lambda connection: turns.get(connection, person.user_id, turn_id))
+    return database.transaction(person.user_id, lambda connection: turns.get(connection, person.user_id, turn_id))
 
 
 def delete_conversation(database: Database, conversation_id: int) -> None:
-    database.transaction(lambda connection: conversations.delete(connection, ANN.user_id, conversation_id))
+    database.transaction(ANN.user_id, lambda connection: conversations.delete(connection, ANN.user_id, conversation_id))
 
 
 def wait_for_the_sweep(database: Database, turn_id: uuid.UUID) -> None:
@@ -223,7 +225,7 @@ def test_the_same_request_may_begin_a_queued_turn(database: Database) -> None:
 
 def test_a_queued_turn_can_be_cancelled(database: Database) -> None:
     turn_id = accepted(database)
-    database.transaction(lambda connection: turns.cancel(connection, ANN.user_id, turn_id))
+    database.transaction(ANN.user_id, lambda connection: turns.cancel(connection, ANN.user_id, turn_id))
     assert take(database, turn_id) is None
     with pytest.raises(TurnCancelledError):
         accept(database)
@@ -257,8 +259,9 @@ def test_the_sweep_finds_a_turn_whose_invocation_died(database: Database) -> Non
 
 def test_the_sweep_waits_as_long_as_a_turn_was_delayed(database: Database) -> None:
     lease = started(database)
-    database.transaction(
-        lambda connection: turns.interrupt(connection, lease, "slow", is_permanent=False, resume_after_seconds=300)
+    as_owner(
+        database,
+        lambda connection: turns.interrupt(connection, lease, "slow", is_permanent=False, resume_after_seconds=300),
     )
     left = stored_turn(database, lease.turn_id).lease_expires_at - datetime.now(UTC)
     assert left > timedelta(seconds=300)
@@ -287,7 +290,7 @@ def test_old_keys_of_deleted_conversations_are_forgotten(database: Database) -> 
         delete_conversation(database, lease.conversation_id)
     for lease in (old, kept):
         change_turn(database, lease.turn_id, created_at=LONG_AGO)
-    assert database.transaction(lambda connection: turns.forget_old_keys(connection, 100)) == 1
+    assert database.sweep_transaction(lambda connection: turns.forget_old_keys(connection, 100)) == 1
     for lease in (new, kept):
         assert stored_turn(database, lease.turn_id) is not None
 

@@ -24,6 +24,7 @@ from taskchat.errors import (
 )
 from taskchat.models import Conversation, Message, Role, TurnStatus, User
 from taskchat.turns import LONGEST_LEASE_SECONDS, FinishedTurn, StartedTurn
+from tests.support.owner import as_owner, owned
 from tests.taskchat.turns.transitions import (
     ANN,
     BOB,
@@ -92,7 +93,7 @@ def test_steps_and_reply_are_appended_and_costs_added(database: Database) -> Non
         (Role.ASSISTANT, "", [CALL]),
         (Role.ASSISTANT, "Done.", None),
     ]
-    replies = database.transaction(lambda connection: turns.recorded(connection, last))
+    replies = database.transaction(ANN.user_id, lambda connection: turns.recorded(connection, last))
     assert replies is not None
     assert replies[-1].message_id == message_id
 
@@ -252,14 +253,14 @@ def test_a_repeated_write_is_refused_and_recognised(database: Database) -> None:
     renewed = record_step(database, held)
     with pytest.raises(TurnSupersededError):
         record_step(database, held, renewed)
-    replies = database.transaction(lambda connection: turns.recorded(connection, renewed))
+    replies = database.transaction(ANN.user_id, lambda connection: turns.recorded(connection, renewed))
     assert replies is not None
     assert [reply.tool_calls for reply in replies] == [[CALL]]
     last = renewed.renewed()
     message_id = finish(database, renewed, last)
     with pytest.raises(TurnSupersededError):
         finish(database, renewed, last)
-    replies = database.transaction(lambda connection: turns.recorded(connection, last))
+    replies = database.transaction(ANN.user_id, lambda connection: turns.recorded(connection, last))
     assert replies is not None
     assert replies[-1].message_id == message_id
     assert len(stored_messages(database)) == 3
@@ -267,13 +268,13 @@ def test_a_repeated_write_is_refused_and_recognised(database: Database) -> None:
 
 def test_a_write_that_was_not_committed_is_not_recorded(database: Database) -> None:
     held = started(database)
-    assert database.transaction(lambda connection: turns.recorded(connection, held.renewed())) is None
+    assert database.transaction(ANN.user_id, lambda connection: turns.recorded(connection, held.renewed())) is None
 
 
 def test_a_deleted_conversation_supersedes_its_turn(database: Database) -> None:
     lease = started(database)
     gone = Conversation.__table__.delete()  # type: ignore[attr-defined]
-    database.transaction(lambda connection: connection.execute(gone))
+    as_owner(database, lambda connection: connection.execute(gone))
     with pytest.raises(TurnSupersededError):
         record_step(database, lease)
     with pytest.raises(TurnSupersededError):
@@ -284,7 +285,9 @@ def test_a_deleted_conversation_supersedes_its_turn(database: Database) -> None:
 def test_a_key_outlives_its_conversation(database: Database) -> None:
     lease = started(database)
     finish(database, lease)
-    database.transaction(lambda connection: conversations.delete(connection, ANN.user_id, lease.conversation_id))
+    database.transaction(
+        ANN.user_id, lambda connection: conversations.delete(connection, ANN.user_id, lease.conversation_id)
+    )
     with pytest.raises(ConversationDeletedError):
         begin(database, turn_request())
     assert stored_titles(database) == []
@@ -296,7 +299,7 @@ def test_a_cancelled_turn_writes_nothing_more(database: Database, end: str) -> N
     if end == "interrupted":
         interrupt(database, lease)
     for _ in range(2):
-        database.transaction(lambda connection: turns.cancel(connection, ANN.user_id, lease.turn_id))
+        database.transaction(ANN.user_id, lambda connection: turns.cancel(connection, ANN.user_id, lease.turn_id))
     turn = stored_turn(database, lease.turn_id)
     assert turn.status is TurnStatus.CANCELLED
     assert turn.finished_at is not None
@@ -313,7 +316,7 @@ def test_a_finished_turn_cannot_be_cancelled(database: Database) -> None:
     lease = started(database)
     finish(database, lease)
     with pytest.raises(TurnFinishedError):
-        database.transaction(lambda connection: turns.cancel(connection, ANN.user_id, lease.turn_id))
+        database.transaction(ANN.user_id, lambda connection: turns.cancel(connection, ANN.user_id, lease.turn_id))
     assert stored_turn(database, lease.turn_id).status is TurnStatus.FINISHED
 
 
@@ -321,7 +324,7 @@ def test_a_foreign_turn_cannot_be_cancelled(database: Database) -> None:
     lease = started(database)
     for turn_id in (lease.turn_id, uuid.uuid4()):
         with pytest.raises(NotFoundError, match=f"There is no turn {turn_id}"):
-            database.transaction(lambda connection, turn_id=turn_id: turns.cancel(connection, BOB.user_id, turn_id))  # type: ignore[misc]
+            as_owner(database, lambda connection, turn_id=turn_id: turns.cancel(connection, BOB.user_id, turn_id))  # type: ignore[misc]
     assert stored_turn(database, lease.turn_id).status is TurnStatus.RUNNING
 
 
@@ -329,7 +332,7 @@ def test_a_foreign_turn_cannot_be_cancelled(database: Database) -> None:
 def test_an_email_address_is_updated_if_given(database: Database, given: str | None, kept: str) -> None:
     started(database, turn_request("first", person=replace(ANN, email="old@example.com")))
     started(database, turn_request("second", person=replace(ANN, email=given)))
-    email = database.transaction(lambda connection: connection.execute(select(col(User.email))).scalar_one())
+    email = as_owner(database, lambda connection: connection.execute(select(col(User.email))).scalar_one())
     assert email == kept
 
 
@@ -348,7 +351,7 @@ def test_a_turn_that_waited_reads_the_reply_before_it(database: Database, databa
         return list(connection.execute(select(col(Message.content)).order_by(col(Message.id))).scalars())
 
     with about_to_finish(database_url, held) as connection, ThreadPoolExecutor() as pool:
-        waiting = pool.submit(database.transaction, begin_and_read)
+        waiting = pool.submit(database.transaction, ANN.user_id, begin_and_read)
         while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
             assert not waiting.done()
         connection.commit()
@@ -362,7 +365,7 @@ def test_a_takeover_waits_for_a_newer_turn_to_commit(database: Database, databas
     first = started(database)
     interrupt(database, first)
     another = Database(lambda: database_url)
-    with another.engine().connect() as connection, ThreadPoolExecutor() as pool:
+    with owned(another) as connection, ThreadPoolExecutor() as pool:
         turns.begin(connection, turn_request("second", first.conversation_id), uuid.uuid4(), 30)
         waiting = pool.submit(begin, database, turn_request())
         while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
@@ -378,7 +381,7 @@ def test_a_conversation_deleted_meanwhile_is_not_found(database: Database, datab
     lease = started(database)
     finish(database, lease)
     another = Database(lambda: database_url)
-    with another.engine().connect() as connection, ThreadPoolExecutor() as pool:
+    with owned(another) as connection, ThreadPoolExecutor() as pool:
         connection.execute(Conversation.__table__.delete())  # type: ignore[attr-defined]
         waiting = pool.submit(begin, database, turn_request("second", lease.conversation_id))
         while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
@@ -403,10 +406,11 @@ def test_a_begin_given_up_leaves_nothing_or_a_turn(database: Database, database_
             connection.rollback()
     impatient.dispose()
 
-    found = database.transaction(
+    found = as_owner(
+        database,
         lambda connection: connection.execute(
             text("SELECT count(*) FROM turns WHERE idempotency_key = 'next'")
-        ).scalar()
+        ).scalar(),
     )
     if found:
         change_turn(database, next_request.turn_id, lease_expires_at=datetime.now(UTC) - timedelta(seconds=1))

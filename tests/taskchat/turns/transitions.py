@@ -14,6 +14,7 @@ from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Turn
 from taskchat.principal import Principal
 from taskchat.turns import FinishedTurn, Lease, StartedTurn, TurnRequest, Usage
+from tests.support.owner import as_owner, owned
 
 ANN = Principal(uuid.UUID(int=1), "issuer ann")
 BOB = Principal(uuid.UUID(int=2), "issuer bob")
@@ -41,7 +42,8 @@ def begin(
     database: Database, request: TurnRequest, token: uuid.UUID | None = None, lease_seconds: float = LEASE_SECONDS
 ) -> StartedTurn | FinishedTurn:
     token = token or uuid.uuid4()
-    return database.transaction(lambda connection: turns.begin(connection, request, token, lease_seconds))
+    person = request.principal.user_id
+    return database.transaction(person, lambda connection: turns.begin(connection, request, token, lease_seconds))
 
 
 def started(database: Database, request: TurnRequest | None = None, token: uuid.UUID | None = None) -> Lease:
@@ -55,10 +57,11 @@ def record_step(database: Database, held: Lease, renewed: Lease | None = None) -
     """Record a step and return the renewed lease."""
     after = renewed or held.renewed()
     usage = Usage("scripted", 10, 1)
-    database.transaction(
+    database.turn_transaction(
+        held.turn_id,
         lambda connection: turns.record_step(
             connection, held, after, LEASE_SECONDS, content="", tool_calls=[CALL], usage=usage
-        )
+        ),
     )
     return after
 
@@ -66,20 +69,22 @@ def record_step(database: Database, held: Lease, renewed: Lease | None = None) -
 def finish(database: Database, held: Lease, renewed: Lease | None = None) -> int:
     """Finish the turn and return the id of the reply's message."""
     usage = Usage("scripted", 20, 2)
-    return database.transaction(
-        lambda connection: turns.finish(connection, held, renewed or held.renewed(), content="Done.", usage=usage)
+    return database.turn_transaction(
+        held.turn_id,
+        lambda connection: turns.finish(connection, held, renewed or held.renewed(), content="Done.", usage=usage),
     )
 
 
 def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) -> None:
-    database.transaction(
-        lambda connection: turns.interrupt(connection, held, "the model failed", is_permanent=is_permanent)
+    database.turn_transaction(
+        held.turn_id,
+        lambda connection: turns.interrupt(connection, held, "the model failed", is_permanent=is_permanent),
     )
 
 
 def change_turn(database: Database, turn_id: uuid.UUID, **columns: Any) -> None:
     statement = update(Turn).where(col(Turn.id) == turn_id).values(**columns)
-    database.transaction(lambda connection: connection.execute(statement))
+    as_owner(database, lambda connection: connection.execute(statement))
 
 
 def let_the_lease_expire(database: Database, lease: Lease) -> None:
@@ -87,25 +92,23 @@ def let_the_lease_expire(database: Database, lease: Lease) -> None:
 
 
 def stored_turn(database: Database, turn_id: uuid.UUID) -> Any:
-    return database.transaction(
-        lambda connection: connection.execute(select(Turn).where(col(Turn.id) == turn_id)).one()
-    )
+    return as_owner(database, lambda connection: connection.execute(select(Turn).where(col(Turn.id) == turn_id)).one())
 
 
 def stored_messages(database: Database) -> list[tuple[Role, str, Any]]:
     rows = select(col(Message.role), col(Message.content), col(Message.tool_calls)).order_by(col(Message.id))
-    return [tuple(row) for row in database.transaction(lambda connection: connection.execute(rows).all())]
+    return [tuple(row) for row in as_owner(database, lambda connection: connection.execute(rows).all())]
 
 
 def stored_titles(database: Database) -> Sequence[str | None]:
-    return database.transaction(lambda connection: connection.execute(select(col(Conversation.title))).scalars().all())
+    return as_owner(database, lambda connection: connection.execute(select(col(Conversation.title))).scalars().all())
 
 
 @contextmanager
 def about_to_finish(database_url: str, held: Lease) -> Iterator[Connection]:
     """Yield the connection of another process that has recorded its reply and has not committed it yet."""
     another = Database(lambda: database_url)
-    with another.engine().connect() as connection:
+    with owned(another) as connection:
         turns.finish(connection, held, held.renewed(), content="Done.", usage=Usage("scripted", 0, 0))
         yield connection
     another.dispose()
@@ -113,4 +116,4 @@ def about_to_finish(database_url: str, held: Lease) -> Iterator[Connection]:
 
 def last_activity(database: Database) -> datetime:
     updated_at = select(col(Conversation.updated_at))
-    return database.transaction(lambda connection: connection.execute(updated_at).scalar_one())
+    return as_owner(database, lambda connection: connection.execute(updated_at).scalar_one())

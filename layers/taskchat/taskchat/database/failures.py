@@ -41,6 +41,7 @@ _RECONNECT = Trouble(Reaction.RECONNECT)
 _NOT_MIGRATED = Trouble(Reaction.REPORT, "The database has not been migrated to this release.")
 
 BY_STATE: Mapping[str, Trouble] = {
+    "22023": _NOT_MIGRATED,  # invalid parameter value: SET ROLE to a role that does not exist
     "25006": Trouble(Reaction.RECONNECT, "The database is read-only right now."),
     "25P03": _RECONNECT,  # idle in transaction for too long, as after a freeze; the session has ended
     "25P04": Trouble(Reaction.GIVE_UP, "The transaction took too long and was cancelled."),

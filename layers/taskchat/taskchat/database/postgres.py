@@ -8,8 +8,9 @@ import psycopg2
 from psycopg2 import extensions
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 
-from taskchat.database import deadlines
+from taskchat.database import deadlines, identity
 from taskchat.database.deadlines import CONNECT_TIMEOUT_SECONDS
+from taskchat.database.identity import Identity
 
 _QUOTING_STATES = ("22", "42601")
 """Beginnings of SQLSTATEs (PostgreSQL, appendix A) whose messages quote a value: data exceptions, syntax errors."""
@@ -38,7 +39,8 @@ def create(url: URL, *, statement_seconds: float, **options: Any) -> Engine:
 
     def begin(connection: Connection) -> None:
         deadline = deadlines.current()
-        _begin(connection, statement_seconds if deadline is None else deadline.server_seconds())
+        seconds = statement_seconds if deadline is None else deadline.server_seconds()
+        _begin(connection, seconds, identity.current())
 
     event.listen(engine, "begin", begin)
     redact_errors(engine)
@@ -50,17 +52,27 @@ def redact_errors(engine: Engine) -> None:
     event.listen(engine, "handle_error", _redact)
 
 
-def _begin(connection: Connection, seconds: float) -> None:
+_OWN_ID = "SET LOCAL taskchat.user_id = %(id)s"
+_ID_OF_TURN = "SELECT set_config('taskchat.user_id', coalesce(taskchat_turn_user(%(id)s)::text, ''), true)"
+
+
+def _begin(connection: Connection, seconds: float, identity: Identity) -> None:
     """Open a transaction in one message. Settings that end with the transaction are part of that message.
+
+    The role and the person are such settings, so a pooler never hands them to its next client.
 
     The server enforces the time limits, so it also ends the work of a killed or frozen function. A cancel request
     from here might not reach the server through a pooler.
     """
     limit = f"{round(seconds * 1000)}"
+    person, known_id = (_OWN_ID, identity.user_id) if identity.turn_id is None else (_ID_OF_TURN, identity.turn_id)
     connection.exec_driver_sql(
         "BEGIN ISOLATION LEVEL READ COMMITTED"
+        f"; SET LOCAL ROLE {identity.role}"
+        f"; {person}"
         f"; SET LOCAL statement_timeout = {limit}"
-        f"; SET LOCAL idle_in_transaction_session_timeout = {limit}"
+        f"; SET LOCAL idle_in_transaction_session_timeout = {limit}",
+        {"id": "" if known_id is None else str(known_id)},
     )
 
 
@@ -70,8 +82,10 @@ def end_read_only_session(connection: Connection) -> None:
     A session keeps the `default_transaction_read_only` of its start. A pooler would hand it out again, after the
     database has become writable. Such a session is closed before it answers, which raises DBAPIError.
     """
+    # A session may be ended by the role that it logged in with.
     connection.exec_driver_sql(
-        "SELECT pg_terminate_backend(pg_backend_pid()) WHERE current_setting('transaction_read_only') = 'on'"
+        "SET LOCAL ROLE none"
+        "; SELECT pg_terminate_backend(pg_backend_pid()) WHERE current_setting('transaction_read_only') = 'on'"
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -12,9 +13,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from taskchat.database import deadlines, engine, postgres
+from taskchat.database import deadlines, engine, identity, postgres
 from taskchat.database.deadlines import Deadline
 from taskchat.database.failures import Failure, Reaction, Trouble, sqlstate, trouble_of
+from taskchat.database.identity import NOBODY, SWEEP_ROLE, Identity
 from taskchat.errors import DatabaseUnavailableError, DatabaseUnusableError
 from taskchat.settings import settings
 
@@ -51,7 +53,10 @@ class Database:
         self._engine: Engine | None = None
 
     def engine(self) -> Engine:
-        """Return the engine, made at the first call; it connects when it is first used."""
+        """Return the engine, made at the first call; it connects when it is first used.
+
+        On PostgreSQL, a transaction that is begun on it directly belongs to nobody and sees no row.
+        """
         if self._engine is None:
             self._engine = engine.create(
                 engine.driver_url(self._url()),
@@ -72,12 +77,18 @@ class Database:
             DatabaseUnavailableError: no connection was made in time. The next transaction tries again.
             DatabaseUnusableError: an operator has to change something first.
         """
-        self._run(lambda _connection: None, within_seconds, pauses=(0.0,))
+        self._run(NOBODY, lambda _connection: None, within_seconds, pauses=(0.0,))
 
     def transaction(
-        self, work: Callable[[Connection], Result], *, seconds_left: Callable[[], float] | None = None
+        self,
+        user_id: uuid.UUID,
+        work: Callable[[Connection], Result],
+        *,
+        seconds_left: Callable[[], float] | None = None,
     ) -> Result:
-        """Run `work` in one transaction, commit, and return its result.
+        """Run `work` in one transaction, commit, and return its result. It reaches rows of `user_id` only.
+
+        Row-level security ensures that on PostgreSQL, apart from the conditions of the statements.
 
         If the connection, a lock or the server is lost, `work` runs again, after growing pauses, until `seconds_left`
         is used up. So `work` must be safe to repeat, also after a commit whose answer was lost. No wait outlasts
@@ -89,9 +100,32 @@ class Database:
             DatabaseUnusableError: an operator has to change something first.
             sqlalchemy.exc.DBAPIError: a statement or its data is at fault.
         """
-        return self._run(work, PATIENCE_SECONDS if seconds_left is None else seconds_left(), _pauses())
+        return self._repeat(Identity(user_id=user_id), work, seconds_left)
 
-    def _run(self, work: Callable[[Connection], Result], seconds: float, pauses: Iterable[float]) -> Result:
+    def turn_transaction(
+        self,
+        turn_id: uuid.UUID,
+        work: Callable[[Connection], Result],
+        *,
+        seconds_left: Callable[[], float] | None = None,
+    ) -> Result:
+        """Run `work` as `transaction` does, for the person whose turn it is. No row is visible for an unknown turn."""
+        return self._repeat(Identity(turn_id=turn_id), work, seconds_left)
+
+    def sweep_transaction(
+        self, work: Callable[[Connection], Result], *, seconds_left: Callable[[], float] | None = None
+    ) -> Result:
+        """Run `work` as `transaction` does, as the role of the sweep, which reaches everybody's turns and no text."""
+        return self._repeat(Identity(SWEEP_ROLE), work, seconds_left)
+
+    def _repeat(
+        self, who: Identity, work: Callable[[Connection], Result], seconds_left: Callable[[], float] | None
+    ) -> Result:
+        return self._run(who, work, PATIENCE_SECONDS if seconds_left is None else seconds_left(), _pauses())
+
+    def _run(
+        self, who: Identity, work: Callable[[Connection], Result], seconds: float, pauses: Iterable[float]
+    ) -> Result:
         deadline = Deadline(time.monotonic() + seconds, self._statement_seconds)
         failure: Failure | None = None
         trouble, may_have_committed = _NO_TIME, False
@@ -102,7 +136,7 @@ class Database:
                 break
             is_committing = False
             try:
-                with deadlines.keeping(deadline), self.engine().begin() as connection:
+                with deadlines.keeping(deadline), identity.keeping(who), self.engine().begin() as connection:
                     result = work(connection)
                     is_committing = True
             except (DBAPIError, PoolTimeoutError) as error:

@@ -1,0 +1,76 @@
+"""Row-level security: a transaction of a function reaches one person's rows.
+
+Revises: f5b81e94d0a2
+"""
+
+from alembic import op
+
+from migrations.row_security import (
+    APP_ROLE,
+    CREATE_ROLES,
+    LEAVE_SCHEMA,
+    OWN_ROW,
+    PERSON,
+    SWEEP_ROLE,
+    is_supported,
+    open_to_sweep,
+    protect,
+    unprotect,
+)
+
+revision: str = "b6d20f83e4c1"
+down_revision: str | None = "f5b81e94d0a2"
+branch_labels: None = None
+depends_on: None = None
+FORGETS: tuple[str, ...] = ()
+
+CHANGES = "SELECT, INSERT, UPDATE, DELETE"
+# A condition names the person itself, so that it does not depend on the policy of conversations.
+OWN_CONVERSATION = (
+    "EXISTS (SELECT FROM conversations"
+    " WHERE conversations.id = {table}.conversation_id AND conversations." + OWN_ROW + ")"
+)
+OWN_MESSAGE = OWN_CONVERSATION.format(table="messages")
+# References are checked by the owner of the tables, who sees other people's conversations.
+OWN_TURN = f"{OWN_ROW} AND (conversation_id IS NULL OR {OWN_CONVERSATION.format(table='turns')})"
+# A body in SQL's own syntax is bound to its table when it is made, whatever search path a caller sets.
+TURN_USER = """
+CREATE FUNCTION taskchat_turn_user(turn_id uuid) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT turns.user_id FROM turns WHERE turns.id = turn_id)
+"""
+
+
+def upgrade() -> None:
+    """Make the roles, and a policy for each table."""
+    if not is_supported():
+        return
+    op.execute(CREATE_ROLES)
+    protect("users", CHANGES, using=f"id = {PERSON}")
+    protect("tasks", CHANGES, sequence="tasks_id_seq")
+    protect("conversations", CHANGES, sequence="conversations_id_seq")
+    protect("turns", "SELECT, INSERT, UPDATE", check=OWN_TURN)
+    # Messages are never changed, and cascades delete them as the owner of the table.
+    protect("messages", "SELECT, INSERT", using=OWN_MESSAGE, sequence="messages_id_seq")
+    open_to_sweep(
+        "turns",
+        "SELECT (id, user_id, conversation_id, status, error, lease_expires_at, created_at)",
+        "UPDATE (status, error, lease_expires_at)",
+        "DELETE",
+    )
+    op.execute(TURN_USER)
+    op.execute("REVOKE ALL ON FUNCTION taskchat_turn_user(uuid) FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION taskchat_turn_user(uuid) TO {APP_ROLE}")
+
+
+def downgrade() -> None:
+    """Drop the policies and the privileges. The roles stay, because they belong to the cluster."""
+    if not is_supported():
+        return
+    op.execute("DROP FUNCTION taskchat_turn_user(uuid)")
+    unprotect("turns", policies=(APP_ROLE, SWEEP_ROLE))
+    unprotect("messages", sequence="messages_id_seq")
+    unprotect("conversations", sequence="conversations_id_seq")
+    unprotect("tasks", sequence="tasks_id_seq")
+    unprotect("users")
+    op.execute(LEAVE_SCHEMA)
