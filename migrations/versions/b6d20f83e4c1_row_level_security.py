@@ -22,7 +22,7 @@ revision: str = "b6d20f83e4c1"
 down_revision: str | None = "f5b81e94d0a2"
 branch_labels: None = None
 depends_on: None = None
-FORGETS: tuple[str, ...] = ()
+LOSSES: tuple[str, ...] = ()
 
 CHANGES = "SELECT, INSERT, UPDATE, DELETE"
 # A condition names the person itself, so that it does not depend on the policy of conversations.
