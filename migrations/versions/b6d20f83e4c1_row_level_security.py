@@ -25,10 +25,12 @@ depends_on: None = None
 LOSSES: tuple[str, ...] = ()
 
 CHANGES = "SELECT, INSERT, UPDATE, DELETE"
-# A condition names the person itself, so that it does not depend on the policy of conversations.
+# OFFSET 0 makes PostgreSQL look one conversation up by its primary key for each row. Without it, PostgreSQL may read all
+# of the person's conversations for a page of messages. A comparison in place of EXISTS would be expected to keep few
+# rows, and PostgreSQL would then read a whole conversation for its last page.
 OWN_CONVERSATION = (
-    "EXISTS (SELECT FROM conversations"
-    " WHERE conversations.id = {table}.conversation_id AND conversations." + OWN_ROW + ")"
+    "EXISTS (SELECT FROM conversations WHERE conversations.id = {table}.conversation_id"
+    " AND conversations." + OWN_ROW + " OFFSET 0)"
 )
 OWN_MESSAGE = OWN_CONVERSATION.format(table="messages")
 # References are checked by the owner of the tables, who sees other people's conversations.
