@@ -3,11 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from taskchat.agent import bounds
-from taskchat.agent.bounds import shorten_result
 from taskchat.agent.transcript import AssistantMessage, Message, ToolUse, UserMessage
 
 TASK = {"id": 7, "title": "Buy milk", "priority": "high", "due_at": None, "completed": False}
@@ -20,46 +16,6 @@ def listed(count: int, title: str = "Buy milk") -> dict[str, Any]:
 def step(number: int, results: list[dict[str, Any]]) -> AssistantMessage:
     uses = tuple(ToolUse(f"c{place}", "list_tasks", "{}", json.dumps(result)) for place, result in enumerate(results))
     return AssistantMessage("", uses, step=number)
-
-
-def test_a_short_result_stays_as_it_is() -> None:
-    assert shorten_result(listed(3), 2_000) == listed(3)
-
-
-def test_long_texts_are_cut_before_anything_is_left_out() -> None:
-    shorter = shorten_result(listed(20, "x" * 200), 4_000)
-    assert [task["id"] for task in shorter["tasks"]] == list(range(20))
-    assert all(task["title"].endswith("…") for task in shorter["tasks"])
-    assert shorter["tasks"][0].keys() == TASK.keys()
-
-
-def test_ids_and_titles_stay_when_the_rest_goes() -> None:
-    shorter = shorten_result(listed(100), 5_000)
-    assert shorter["tasks"][99] == {"id": 99, "title": "Buy milk"}
-    assert "left_out" not in shorter
-
-
-def test_a_list_that_is_still_too_long_says_what_is_missing() -> None:
-    shorter = shorten_result(listed(1_000), 3_000)
-    kept = len(shorter["tasks"])
-    assert 10 < kept <= 100
-    assert shorter["left_out"].startswith(f"{1_000 - kept} more;")
-
-
-@given(
-    st.dictionaries(
-        st.text(max_size=8),
-        st.recursive(
-            st.none() | st.integers() | st.text(max_size=300),
-            lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=8), inner, max_size=5),
-        ),
-        max_size=6,
-    ),
-    st.integers(200, 4_000),
-)
-@settings(max_examples=100)
-def test_any_result_fits_its_limit(result: dict[str, Any], limit: int) -> None:
-    assert len(json.dumps(shorten_result(result, limit), ensure_ascii=False, separators=(",", ":")).encode()) <= limit
 
 
 def test_thirty_two_lists_a_step_stay_within_the_bounds() -> None:

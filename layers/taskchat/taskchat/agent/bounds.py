@@ -5,12 +5,13 @@ times in each of eight steps sends 102 MB to its provider for one message of a p
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from taskchat.agent.transcript import AssistantMessage, Message, Recorded, ToolUse, UserMessage
 from taskchat.json_values import compact_json
+from taskchat.shortening import shares, shorten
 
 STEP_BYTES: Final = 32_000
 """Limit for the arguments and results of the newest step together."""
@@ -18,11 +19,8 @@ EARLIER_STEP_BYTES: Final = 6_000
 """Limit for an earlier step of the same turn. Ids and titles are kept longest."""
 TURN_INPUT_BYTES: Final = 600_000
 """Limit for all requests of a turn together. Above it, the model is asked for its answer, without tools."""
-_SHORTEST_TEXT: Final = 60
-_LEAST_BYTES: Final = 200
-_NOTE_BYTES: Final = 60
-_LEFT_OUT: Final = "left_out"
-_IDENTIFYING = ("id", "title", "error", "code", "message")
+LEAST_BYTES: Final = 200
+"""Share of a call in a step with very many of them."""
 
 
 def bounded(messages: Sequence[Message]) -> list[Message]:
@@ -64,46 +62,28 @@ def newest_half(history: Sequence[Recorded]) -> Sequence[Recorded]:
     return history[len(history) - kept :]
 
 
-def shorten_result(result: Mapping[str, Any], limit_bytes: int) -> Mapping[str, Any]:
-    """Shorten a tool's result to about `limit_bytes` of JSON. It stays an object and says what was left out.
-
-    Long texts are cut first. Then elements of lists keep only id, title and error. Then lists lose their ends, and the
-    result tells the number of lost elements.
-    """
-    if _json_bytes(result) <= limit_bytes:
-        return result
-    for text_characters in (400, _SHORTEST_TEXT):
-        shorter: dict[str, Any] = _cut_texts(dict(result), text_characters)
-        if _json_bytes(shorter) <= limit_bytes:
-            return shorter
-    named = {key: _names_only(value) for key, value in shorter.items()}
-    if _json_bytes(named) <= limit_bytes:
-        return named
-    return _cut_lists(named, limit_bytes)
-
-
 def _shortened(message: AssistantMessage, limit_bytes: int) -> AssistantMessage:
-    total = sum(_use_bytes(use) for use in message.uses)
-    if total <= limit_bytes:
+    sizes = [_use_bytes(use) for use in message.uses]
+    if sum(sizes) <= limit_bytes:
         return message
-    # Small results stay whole, and large ones share what is left.
-    left, uses = limit_bytes, {}
-    by_size = sorted(enumerate(message.uses), key=lambda numbered: _use_bytes(numbered[1]))
-    for position, (number, use) in enumerate(by_size):
-        share = max(_LEAST_BYTES, left // (len(by_size) - position))
-        uses[number] = _shortened_use(use, share)
-        left -= _use_bytes(uses[number])
-    return replace(message, uses=tuple(uses[number] for number in range(len(message.uses))))
+    uses = [
+        _shortened_use(use, max(LEAST_BYTES, share))
+        for use, share in zip(message.uses, shares(sizes, limit_bytes), strict=True)
+    ]
+    return replace(message, uses=tuple(uses))
 
 
 def _shortened_use(use: ToolUse, limit_bytes: int) -> ToolUse:
+    """Shorten a call to about `limit_bytes`, at most half of which are for the arguments."""
     if _use_bytes(use) <= limit_bytes:
         return use
-    arguments, result = json.loads(use.arguments), json.loads(use.result)
-    if len(use.arguments.encode()) > limit_bytes // 2:
-        arguments = shorten_result(arguments, limit_bytes // 2)
-    text = compact_json(arguments)
-    return replace(use, arguments=text, result=compact_json(shorten_result(result, limit_bytes - len(text.encode()))))
+    arguments = compact_json(shorten(json.loads(use.arguments), _fits(limit_bytes // 2)))
+    left = limit_bytes - len(arguments.encode())
+    return replace(use, arguments=arguments, result=compact_json(shorten(json.loads(use.result), _fits(left))))
+
+
+def _fits(limit_bytes: int) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda value: len(compact_json(value).encode(errors="replace")) <= limit_bytes
 
 
 def _recorded_bytes(message: Recorded) -> int:
@@ -112,50 +92,3 @@ def _recorded_bytes(message: Recorded) -> int:
 
 def _use_bytes(use: ToolUse) -> int:
     return len(use.arguments.encode(errors="replace")) + len(use.result.encode(errors="replace"))
-
-
-def _json_bytes(value: object) -> int:
-    return len(compact_json(value).encode(errors="replace"))
-
-
-def _cut_texts(value: Any, characters: int) -> Any:
-    match value:
-        case str() if len(value) > characters:
-            return value[: characters - 1] + "…"
-        case list():
-            return [_cut_texts(item, characters) for item in value]
-        case dict():
-            return {_cut_texts(key, characters): _cut_texts(item, characters) for key, item in value.items()}
-        case _:
-            return value
-
-
-def _names_only(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [
-        {key: item[key] for key in _IDENTIFYING if key in item} or {} if isinstance(item, dict) else item
-        for item in value
-    ]
-
-
-def _cut_lists(result: Mapping[str, Any], limit_bytes: int) -> Mapping[str, Any]:
-    lists = {key: value for key, value in result.items() if isinstance(value, list) and value}
-    room = limit_bytes - _json_bytes({**result, **{key: [] for key in lists}}) - _NOTE_BYTES
-    left_out = 0
-    kept = dict(result)
-    for key, items in lists.items():
-        count = _fitting(items, room // len(lists))
-        kept[key] = items[:count]
-        left_out += len(items) - count
-    kept[_LEFT_OUT] = f"{left_out} more; ask for fewer at a time."
-    return kept if _json_bytes(kept) <= limit_bytes else {_LEFT_OUT: "This was too long to be shown."}
-
-
-def _fitting(items: Sequence[Any], room_bytes: int) -> int:
-    """Return how many of the items fit."""
-    for count, item in enumerate(items):
-        room_bytes -= _json_bytes(item) + 1
-        if room_bytes < 0:
-            return count
-    return len(items)

@@ -1,8 +1,8 @@
 """Conversations: pages, changes, and the window of history that the model reads."""
 
 from taskchat.conversations.changes import create, delete, delete_all, rename, sign_in
+from taskchat.conversations.exchanges import WindowMessage
 from taskchat.conversations.pages import ConversationRecord, MessageRecord, Page, get, list_page, messages_page
-from taskchat.conversations.shortening import WindowMessage
 from taskchat.conversations.window import load_window
 
 __all__ = [

@@ -22,8 +22,9 @@ import sqlalchemy as sa
 from pydantic_core import from_json
 from sqlalchemy import Connection, Row
 
-from taskchat.conversations.shortening import LEFT_OUT, WindowMessage, shortened
+from taskchat.conversations.exchanges import WindowMessage, shortened
 from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus
+from taskchat.shortening import LEFT_OUT
 
 EXCHANGE_SHARE = 4
 """One exchange may use a fourth of the tokens, so that a long list does not displace the whole history."""

@@ -1,10 +1,10 @@
-"""Shorten exchanges for the window of history.
+"""Messages and exchanges of the window of history, shortened to a number of tokens.
 
 The result depends on the exchange alone, not on its age or its neighbours. So an exchange is the same text in every
 later prompt, and the providers' caches of prefixes hit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from taskchat.conversations.tokens import estimate_tokens
 from taskchat.json_values import compact_json
 from taskchat.models import Role
+from taskchat.shortening import shares, shorten
 
 MESSAGE_TOKENS = 4
 """Tokens of a message in addition to its text."""
@@ -19,13 +20,6 @@ CALL_TOKENS = 20
 """Tokens of a tool call in addition to name, arguments and result: two ids, and the frames of two messages."""
 MOST_CHARACTERS_PER_TOKEN = 8
 """A text with more characters per token of the limit is too long, without an estimate of its tokens."""
-LEFT_OUT = "left_out"
-"""Key in a shortened result that tells the model of the omission."""
-_IDENTIFYING = ("id", "title", "error", "code", "message")
-_LONG_TEXT_CHARACTERS = 200
-_TITLE_CHARACTERS = (80, 40, 20)
-_LIST_ELEMENTS = (50, 20, 5, 0)
-_ELLIPSIS = "…"
 _CUT = " […] "
 _CUT_TOKENS = 8
 
@@ -85,11 +79,6 @@ def _call_tokens(call: Mapping[str, Any]) -> int:
     return CALL_TOKENS + estimate_tokens(_seen(call))
 
 
-def _fits(call: Mapping[str, Any], limit_tokens: int) -> bool:
-    text = _seen(call)
-    return len(text) <= MOST_CHARACTERS_PER_TOKEN * limit_tokens and CALL_TOKENS + estimate_tokens(text) <= limit_tokens
-
-
 def _seen(call: Mapping[str, Any]) -> str:
     """Return what the model sees of a call; other parts of the audit trail are not for the model."""
     outcome = call["error"] if "error" in call else call.get("result")
@@ -97,73 +86,31 @@ def _seen(call: Mapping[str, Any]) -> str:
 
 
 def _shortened_calls(calls: Sequence[Mapping[str, Any]], limit_tokens: int) -> list[Mapping[str, Any]]:
-    """Return the calls, each within its share of the limit. Small calls pass their unused share to large ones."""
-    short: dict[int, Mapping[str, Any]] = {}
-    by_size = sorted(range(len(calls)), key=lambda number: len(_seen(calls[number])))
-    for place, number in enumerate(by_size):
-        short[number] = _shortened_call(calls[number], limit_tokens // (len(calls) - place))
-        limit_tokens = max(0, limit_tokens - _call_tokens(short[number]))
-    return [short[number] for number in range(len(calls))]
+    """Return the calls, each within its share of the limit."""
+    sizes = [CALL_TOKENS + _tokens_up_to(limit_tokens, _seen(call)) for call in calls]
+    return [
+        call if size <= share else _shortened_call(call, share - CALL_TOKENS)
+        for call, size, share in zip(calls, sizes, shares(sizes, limit_tokens), strict=True)
+    ]
 
 
 def _shortened_call(call: Mapping[str, Any], limit_tokens: int) -> Mapping[str, Any]:
-    """Shorten a call to about `limit_tokens`. The result stays an object.
-
-    Long texts are cut first. Then elements of lists keep only id and title. Then titles are cut. Finally lists lose
-    their ends.
-    """
-    if _fits(call, limit_tokens):
-        return call
-    seen = {key: call[key] for key in ("id", "tool", "arguments", "result", "error") if key in call}
+    """Shorten a call to about `limit_tokens`, at most half of which are for the arguments."""
     outcome = "error" if "error" in call else "result"
-    short = seen | {key: _with_short_texts(seen.get(key), _LONG_TEXT_CHARACTERS) for key in ("arguments", outcome)}
-    if _fits(short, limit_tokens):
-        return short
-    short[outcome] = _with_names_only(short[outcome])
-    for characters in _TITLE_CHARACTERS:
-        short |= {key: _with_short_texts(short[key], characters) for key in ("arguments", outcome)}
-        if _fits(short, limit_tokens):
-            return short
-    for elements in _LIST_ELEMENTS:
-        shorter = short | {outcome: _with_short_lists(short[outcome], elements)}
-        if _fits(shorter, limit_tokens):
-            return shorter
-    return short | {"arguments": {}, outcome: {LEFT_OUT: "too long to be kept; call the tool again if needed"}}
+    arguments = shorten(call.get("arguments") or {}, _fits(limit_tokens // 2))
+    left = limit_tokens - estimate_tokens(f"{call['tool']}{compact_json(arguments)}")
+    short = shorten(call.get(outcome) or {}, _fits(left))
+    return {"id": call["id"], "tool": call["tool"], "arguments": arguments, outcome: short}
 
 
-def _with_short_texts(value: Any, characters: int) -> Any:
-    match value:
-        case str() if len(value) > characters:
-            return value[: characters - 1] + _ELLIPSIS
-        case list():
-            return [_with_short_texts(item, characters) for item in value]
-        case dict():
-            return {key: _with_short_texts(item, characters) for key, item in value.items()}
-        case _:
-            return value
+def _fits(limit_tokens: int) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda value: _tokens_up_to(limit_tokens, compact_json(value)) <= limit_tokens
 
 
-def _with_names_only(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _with_names_only(item) for key, item in value.items()}
-        case list():
-            return [
-                {key: item[key] for key in _IDENTIFYING if key in item} or item if isinstance(item, dict) else item
-                for item in value
-            ]
-        case _:
-            return value
-
-
-def _with_short_lists(value: Any, elements: int) -> Any:
-    if not isinstance(value, dict):
-        return value
-    lost = {key: len(item) - elements for key, item in value.items() if isinstance(item, list) and len(item) > elements}
-    if not lost:
-        return value
-    short = {key: item[:elements] if key in lost else item for key, item in value.items()}
-    return short | {LEFT_OUT: ", ".join(f"{count} more {key}" for key, count in lost.items())}
+def _tokens_up_to(limit_tokens: int, text: str) -> int:
+    """Estimate the tokens of a text. One that is far above the limit counts as just above it, without an estimate."""
+    is_far_above = len(text) > MOST_CHARACTERS_PER_TOKEN * limit_tokens
+    return limit_tokens + 1 if is_far_above else estimate_tokens(text)
 
 
 def _cut_middle(text: str, limit_tokens: int) -> str:
