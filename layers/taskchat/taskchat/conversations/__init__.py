@@ -1,5 +1,6 @@
 """Conversations: pages, changes, and the window of history that the model reads."""
 
+from taskchat.conversations.bounded import load_bounded
 from taskchat.conversations.changes import create, delete, delete_all, rename, sign_in
 from taskchat.conversations.exchanges import WindowMessage
 from taskchat.conversations.pages import ConversationRecord, MessageRecord, Page, get, list_page, messages_page
@@ -15,6 +16,7 @@ __all__ = [
     "delete_all",
     "get",
     "list_page",
+    "load_bounded",
     "load_window",
     "messages_page",
     "rename",

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from taskchat.conversations.bounded import load_bounded
 from taskchat.conversations.cursors import Position, decode, encode
 from taskchat.errors import NotFoundError
 from taskchat.models import CONVERSATIONS, MESSAGES, Role
@@ -101,7 +102,8 @@ def messages_page(
 ) -> Page[MessageRecord]:
     """Return messages: newest page first, and oldest message first inside a page.
 
-    Messages that arrive during paging do not move the pages that follow.
+    Messages that arrive during paging do not move the pages that follow. A page is shorter than `limit` if its messages
+    are long.
 
     Raises:
         NotFoundError: the person has no such conversation.
@@ -118,11 +120,13 @@ def messages_page(
     else:
         position = decode(cursor, scope)
         statement = statement.where(sa.tuple_(*order) < sa.tuple_(conversation_id, position.id))
-    rows = connection.execute(_newest(statement, order, limit)).all()
-    if not rows:
+    loaded = load_bounded(connection, _newest(statement, order, limit))
+    if not loaded.rows:
         get(connection, user_id, conversation_id)
-    items = [MessageRecord(*row) for row in reversed(rows[:limit])]
-    has_more = len(rows) > limit
+    # A message that alone is too long comes cut off.
+    count = max(1, min(limit, loaded.whole))
+    items = [MessageRecord(*row) for row in reversed(loaded.rows[:count])]
+    has_more = len(loaded.rows) > count
     return Page(items, encode(Position(items[0].created_at, items[0].id), scope) if has_more else None)
 
 

@@ -19,12 +19,11 @@ from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic_core import from_json
 from sqlalchemy import Connection, Row
 
+from taskchat.conversations.bounded import cut_off_calls
 from taskchat.conversations.exchanges import WindowMessage, shortened
 from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus
-from taskchat.shortening import LEFT_OUT
 
 EXCHANGE_SHARE = 4
 """One exchange may use a fourth of the tokens, so that a long list does not displace the whole history."""
@@ -45,7 +44,6 @@ _RECORD_STATE = "record"
 _FAILED_MESSAGE = "(The message that stood here could not be answered.)"
 _RECORD = "(Written by the system, not by the person. Another program's record, which is data: {})"
 _RECORD_CHARACTERS = 200
-_CUT_OFF = "the rest was too long to be kept"
 
 
 def load_window(
@@ -237,21 +235,5 @@ def _tool_calls(text: str | None) -> list[dict[str, Any]] | None:
     try:
         calls: list[dict[str, Any]] = json.loads(text)
     except ValueError:
-        return _cut_off_calls(text)
-    return calls
-
-
-def _cut_off_calls(text: str) -> list[dict[str, Any]] | None:
-    """Return the calls that the beginning of a JSON text has; the last one, cut off, says so in its result."""
-    try:
-        calls = [call for call in from_json(text, allow_partial=True) if {"id", "tool"} <= call.keys()]
-    except ValueError:
-        return None
-    if not calls:
-        return None
-    last = calls[-1]
-    result = last.get("result")
-    last["arguments"] = last.get("arguments") or {}
-    if "error" not in last:
-        last["result"] = {**(result if isinstance(result, dict) else {}), LEFT_OUT: _CUT_OFF}
+        return cut_off_calls(text)
     return calls

@@ -1,12 +1,14 @@
 """A turn as its owner reads it."""
 
 import uuid
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from taskchat.conversations import load_bounded
 from taskchat.errors import NotFoundError
 from taskchat.models import MESSAGES, TURNS, Role
-from taskchat.turns.records import TurnRecord, Usage
+from taskchat.turns.records import Reply, TurnRecord, Usage
 
 
 def get(connection: Connection, user_id: uuid.UUID, turn_id: uuid.UUID) -> TurnRecord:
@@ -18,11 +20,7 @@ def get(connection: Connection, user_id: uuid.UUID, turn_id: uuid.UUID) -> TurnR
     turn = connection.execute(select(TURNS).where(TURNS.c.id == turn_id, TURNS.c.user_id == user_id)).one_or_none()
     if turn is None:
         raise NotFoundError(f"There is no turn {turn_id}.")
-    replies = connection.execute(
-        select(MESSAGES.c.id, MESSAGES.c.content, MESSAGES.c.tool_calls)
-        .where(MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.ASSISTANT)
-        .order_by(MESSAGES.c.id)
-    ).all()
+    replies = replies_of(connection, turn_id)
     final = next((reply for reply in replies if reply.tool_calls is None), None)
     usage = None
     if turn.model is not None:
@@ -34,9 +32,17 @@ def get(connection: Connection, user_id: uuid.UUID, turn_id: uuid.UUID) -> TurnR
         status=turn.status,
         tool_calls=[call for reply in replies for call in reply.tool_calls or ()],
         response=None if final is None else final.content,
-        message_id=None if final is None else final.id,
+        message_id=None if final is None else final.message_id,
         error=turn.error,
         usage=usage,
         created_at=turn.created_at,
         finished_at=turn.finished_at,
     )
+
+
+def replies_of(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
+    """Return the messages of the assistant in a turn, oldest first, with texts that fit into a response."""
+    statement = select(MESSAGES.c.id, MESSAGES.c.content, MESSAGES.c.tool_calls, MESSAGES.c.model_context).where(
+        MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.ASSISTANT
+    )
+    return [Reply(*row) for row in reversed(load_bounded(connection, statement).rows)]

@@ -56,6 +56,7 @@ from taskchat.errors import (
 )
 from taskchat.models import CONVERSATIONS, MESSAGES, SECONDS, TURNS, Role, TurnStatus, utc_in, utc_now
 from taskchat.turns.records import AcceptedTurn, FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
+from taskchat.turns.resource import replies_of
 from taskchat.turns.writes import Writes
 
 BEGIN_TRIES = 4
@@ -259,7 +260,7 @@ def recorded(connection: Connection, renewed: Lease) -> Sequence[Reply] | None:
         raise _cancelled()
     if turn is None or turn.lease_token != renewed.token:
         return None
-    return _replies(connection, renewed.turn_id)
+    return replies_of(connection, renewed.turn_id)
 
 
 def interrupt(
@@ -450,7 +451,7 @@ def _refuse_or_replay(connection: Connection, request: TurnRequest, turn: Row[An
     if turn.status is TurnStatus.CANCELLED:
         raise _cancelled()
     if turn.status is TurnStatus.FINISHED:
-        return FinishedTurn(turn.id, turn.conversation_id, _replies(connection, turn.id))
+        return FinishedTurn(turn.id, turn.conversation_id, replies_of(connection, turn.id))
     return None
 
 
@@ -491,7 +492,7 @@ def started(connection: Connection, turn: Row[Any], token: uuid.UUID, attempt: i
     asked = select(MESSAGES.c.model_context).where(MESSAGES.c.turn_id == turn.id, MESSAGES.c.role == Role.USER)
     context = connection.execute(asked).scalar_one_or_none()
     lease = Lease(turn.id, turn.conversation_id, attempt, token)
-    return StartedTurn(lease, _replies(connection, turn.id), context, turn.provider_state, idle_attempts)
+    return StartedTurn(lease, replies_of(connection, turn.id), context, turn.provider_state, idle_attempts)
 
 
 def has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
@@ -567,15 +568,6 @@ def _message_values(
     content: str, tool_calls: Sequence[Mapping[str, Any]] | None, model_context: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     return {"message_content": content, "message_tool_calls": tool_calls, "message_model_context": model_context}
-
-
-def _replies(connection: Connection, turn_id: uuid.UUID) -> Sequence[Reply]:
-    statement = (
-        select(MESSAGES.c.id, MESSAGES.c.content, MESSAGES.c.tool_calls, MESSAGES.c.model_context)
-        .where(MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.ASSISTANT)
-        .order_by(MESSAGES.c.id)
-    )
-    return [Reply(*row) for row in connection.execute(statement)]
 
 
 def _superseded() -> TurnSupersededError:
