@@ -29,8 +29,10 @@ from taskchat.errors import (
     TurnInterruptedError,
     TurnSupersededError,
 )
+from taskchat.json_values import compact_json
 from taskchat.principal import Principal
 from taskchat.queue import LONGEST_DELAY_SECONDS, Queue
+from taskchat.toolkit import ToolRequest, refuse
 from taskchat.tools import call
 
 RESERVED_SECONDS = 2.0
@@ -39,6 +41,12 @@ LEASE_MARGIN_SECONDS = 1.0
 FIRST_BACK_OFF_SECONDS = 5.0
 """The worker's pause after a first attempt that recorded no step. It grows fourfold: 5, 20, 80, 320 s."""
 SWEPT_AT_ONCE = 100
+RECORDED_CHARACTERS = 400_000
+"""Characters of a turn's tool calls with their results, after which further calls are refused."""
+_TOO_MUCH = (
+    "Nothing was done: the results of this turn are too long together. Answer with what is known, and tell the person "
+    "what is left to do."
+)
 
 Result = TypeVar("Result")
 _logger = logging.getLogger(__name__)
@@ -266,10 +274,7 @@ class _RunningTurn:
         renewed = self.lease.renewed()
 
         def work(connection: Connection) -> Sequence[Mapping[str, Any]]:
-            calls = [
-                call(connection, request, user_id=self.work.principal.user_id, time_zone=self.work.time_zone)
-                for request in completion.requests
-            ]
+            calls = self._run_tools(connection, completion.requests)
             turns.record_step(
                 connection,
                 self.lease,
@@ -286,6 +291,20 @@ class _RunningTurn:
         calls = self._write(work, renewed, lambda recorded: recorded.tool_calls or [])
         self.tool_calls.extend(calls)
         self.idle_attempts = 0
+        return calls
+
+    def _run_tools(self, connection: Connection, requests: Sequence[ToolRequest]) -> Sequence[Mapping[str, Any]]:
+        """Run tools until the turn's records are too long together, and refuse the calls after that."""
+        calls: list[Mapping[str, Any]] = []
+        used = sum(len(compact_json(recorded)) for recorded in self.tool_calls)
+        for request in requests:
+            if used > RECORDED_CHARACTERS:
+                record = refuse(request, "limit-reached", _TOO_MUCH)
+            else:
+                user_id = self.work.principal.user_id
+                record = call(connection, request, user_id=user_id, time_zone=self.work.time_zone)
+            calls.append(record)
+            used += len(compact_json(record))
         return calls
 
     def finish(self, completion: agent.Completion) -> ChatReply:

@@ -5,7 +5,7 @@ A tool is one decorated function beside its domain's queries. Its name, descript
 
 from taskchat.toolkit.arguments import InvalidArgumentsError
 from taskchat.toolkit.definition import Annotations, Tool, ToolContext, tool, tools_of
-from taskchat.toolkit.execution import ToolCall, ToolError, ToolRequest, execute
+from taskchat.toolkit.execution import ToolCall, ToolError, ToolRequest, execute, refuse
 from taskchat.toolkit.schemas import ToolInput, ToolOutput
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ToolOutput",
     "ToolRequest",
     "execute",
+    "refuse",
     "tool",
     "tools_of",
 ]

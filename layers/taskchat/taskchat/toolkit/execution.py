@@ -83,6 +83,17 @@ def execute(
     return record
 
 
+def refuse(request: ToolRequest, code: str, message: str) -> ToolCall:
+    """Return the record of a call that is not run, without its arguments, which may be long."""
+    return {
+        "id": storable(request.id[:_RECEIVED_CHARACTERS]),
+        "tool": storable(request.tool[:_RECEIVED_CHARACTERS]),
+        "arguments": {},
+        "error": {"code": code, "message": message},
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
 def _run(tool: Tool, record: ToolCall, context: ToolContext) -> None:
     try:
         arguments = validate(tool, record["arguments"], context.time_zone)
