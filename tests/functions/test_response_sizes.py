@@ -15,6 +15,7 @@ from taskchat import principal
 from taskchat.database import database
 from taskchat.models import MESSAGES, TASKS, TITLE_CHARACTERS, TURNS, USERS, Role
 from tests.functions.mcp.conftest import HOST, MODERN
+from tests.support.owner import as_owner
 from tests.support.scripted_model import Completion, ScriptedModel, calls, says
 
 LARGEST_BODY_BYTES = 5_000_000
@@ -70,7 +71,7 @@ def test_a_long_audit_trail_comes_in_bounded_responses(scripted_model: ScriptedM
             words = [{**shared, "content": WORST * 3_000, "tool_calls": []} for _ in range(60)]
             connection.execute(insert(MESSAGES), [*steps, *words])
 
-        database().transaction(work)
+        as_owner(database(), work)
         return says("Done.")
 
     scripted_model.script(record_long_steps)
@@ -131,7 +132,7 @@ def store_long_tasks(count: int) -> None:
         row = {"user_id": user_id, "title": sample[:TITLE_CHARACTERS], "description": sample}
         connection.execute(insert(TASKS), [row] * count)
 
-    database().transaction(work)
+    as_owner(database(), work)
 
 
 def user_of_caller(connection: Any) -> Any:
