@@ -26,8 +26,8 @@ LOSSES: tuple[str, ...] = ()
 
 CHANGES = "SELECT, INSERT, UPDATE, DELETE"
 # OFFSET 0 makes PostgreSQL look one conversation up by its primary key for each row. Without it, PostgreSQL may read
-# all of the person's conversations for a page of messages. A comparison in place of EXISTS would be expected to keep few
-# rows, and PostgreSQL would then read a whole conversation for its last page.
+# all of the person's conversations for a page of messages. A comparison in place of EXISTS would be expected to keep
+# few rows, and PostgreSQL would then read a whole conversation for its last page.
 OWN_CONVERSATION = (
     "EXISTS (SELECT FROM conversations WHERE conversations.id = {table}.conversation_id"
     " AND conversations." + OWN_ROW + " OFFSET 0)"
