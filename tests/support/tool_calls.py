@@ -7,8 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
+from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_now
 from taskchat.toolkit import Tool, ToolCall, ToolRequest
 from taskchat.tools import call
 from tests.support.rolled_back import ANN
@@ -32,9 +33,35 @@ def use(connection: Connection) -> Use:
         **arguments: Any,
     ) -> ToolCall:
         request = ToolRequest("call_1", tool, json.dumps(arguments) if written is None else written)
-        return call(connection, request, user_id=user, time_zone=ZoneInfo(zone))
+        return call(connection, request, user_id=user, time_zone=ZoneInfo(zone), turn_id=uuid.uuid4())
 
     return use
+
+
+def record_turn(
+    connection: Connection, *recorded: ToolCall, user: uuid.UUID = ANN, status: TurnStatus = TurnStatus.FINISHED
+) -> uuid.UUID:
+    """Write a turn that made these calls, in a conversation of its own, and return its id."""
+    turn_id = uuid.uuid4()
+    conversation = insert(CONVERSATIONS).values(user_id=user, title="calls").returning(CONVERSATIONS.c.id)
+    conversation_id = connection.execute(conversation).scalar_one()
+    connection.execute(
+        insert(TURNS).values(
+            id=turn_id,
+            user_id=user,
+            conversation_id=conversation_id,
+            idempotency_key=str(turn_id),
+            request_hash="",
+            status=status,
+            attempt=1,
+            lease_expires_at=utc_now(),
+            model="scripted",
+        )
+    )
+    shared = {"conversation_id": conversation_id, "turn_id": turn_id}
+    for role, calls in ((Role.USER, None), (Role.ASSISTANT, list(recorded))):
+        connection.execute(insert(MESSAGES).values(**shared, role=role, content="", tool_calls=calls))
+    return turn_id
 
 
 def result(recorded: ToolCall) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from taskchat.toolkit import Tool
 from taskchat.tools import TOOLS
 from tests.support import rolled_back, tool_calls
 from tests.support.rolled_back import ANN, BOB
-from tests.support.tool_calls import Use, result, sample_arguments
+from tests.support.tool_calls import Use, record_turn, result, sample_arguments
 
 connection = rolled_back.connection
 shared_database = rolled_back.shared_database
@@ -30,9 +30,16 @@ every_tool = pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 
 
 @pytest.fixture
-def task_id(use: Use) -> int:
-    """Return the id of Ann's task, in which every column has a value."""
+def task_id(connection: Connection, use: Use, tool: Tool) -> int:
+    """Return the id of Ann's task, in which every column has a value, such that `tool` has something to change.
+
+    The creation of the task can be undone, and then that of another one.
+    """
+    record_turn(connection, use("create_task", title="Another"))
     created = use("create_task", title=TEXT, description=TEXT, priority="high", due_at="2026-01-01")
+    record_turn(connection, created)
+    if tool.name == "reopen_task":
+        use("complete_task", task_id=result(created)["id"])
     return int(result(created)["id"])
 
 
@@ -141,7 +148,8 @@ def test_a_foreign_id_is_as_unknown_as_a_missing_one(use: Use, task_id: int, too
 def test_a_record_holds_request_and_result(use: Use, task_id: int, tool: Tool) -> None:
     arguments = sample_arguments(tool, task_id)
     recorded = use(tool.name, **arguments)
-    assert list(recorded) == ["id", "tool", "arguments", "timestamp", "result"]
+    noted = [] if tool.annotations["readOnlyHint"] else ["before", "after"]
+    assert list(recorded) == ["id", "tool", "arguments", "timestamp", "result", *noted]
     assert (recorded["id"], recorded["tool"], recorded["arguments"]) == ("call_1", tool.name, arguments)
 
 

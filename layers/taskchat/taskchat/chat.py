@@ -301,8 +301,13 @@ class _RunningTurn:
             if used > RECORDED_CHARACTERS:
                 record = refuse(request, "limit-reached", _TOO_MUCH)
             else:
-                user_id = self.work.principal.user_id
-                record = call(connection, request, user_id=user_id, time_zone=self.work.time_zone)
+                record = call(
+                    connection,
+                    request,
+                    user_id=self.work.principal.user_id,
+                    time_zone=self.work.time_zone,
+                    turn_id=self.lease.turn_id,
+                )
             calls.append(record)
             used += len(compact_json(record))
         return calls

@@ -113,6 +113,30 @@ class TurnFinishedError(TaskchatError, status=409, code="turn-finished", title="
     """Raised when a turn has ended and can no longer be cancelled."""
 
 
+class ChangedSinceError(TaskchatError, status=409, code="changed-since", title="Changed since"):
+    """Raised when a record is no longer as a call left it, so that the call cannot be taken back.
+
+    Each of `conflicts` has the record's `id` and the differing fields, as `expected` and as `found`. None in either
+    place stands for a record that does not exist.
+    """
+
+    def __init__(self, detail: str, conflicts: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(detail)
+        self.conflicts = tuple(conflicts)
+
+    def members(self) -> Mapping[str, Any]:
+        """Return `conflicts`."""
+        return {"conflicts": self.conflicts}
+
+
+class AlreadyUndoneError(TaskchatError, status=409, code="already-undone", title="Already undone"):
+    """Raised when the changes of a turn have been taken back before."""
+
+
+class NothingToUndoError(TaskchatError, status=409, code="nothing-to-undo", title="Nothing to undo"):
+    """Raised when a turn changed nothing, or was recorded before changes could be taken back."""
+
+
 class ConversationDeletedError(TaskchatError, status=410, code="conversation-deleted", title="Conversation deleted"):
     """Raised when a request comes again whose conversation was deleted; nothing is done."""
 

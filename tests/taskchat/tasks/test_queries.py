@@ -23,7 +23,7 @@ def titles(connection: Connection, user: uuid.UUID = ANN, **filters: Any) -> lis
 
 def complete(connection: Connection, title: str, **fields: Any) -> TaskRecord:
     task = tasks.create(connection, ANN, title=title, **fields)
-    return tasks.complete(connection, ANN, task.id)[0]
+    return tasks.complete(connection, ANN, task.id).after
 
 
 def test_a_new_task_is_pending_and_of_normal_priority(connection: Connection) -> None:
@@ -127,14 +127,14 @@ def test_a_limit_cuts_the_list_and_says_so(connection: Connection, limit: int, l
 
 def test_an_update_changes_only_what_it_is_given(connection: Connection) -> None:
     task = tasks.create(connection, ANN, title="Buy milk", description="Oat", due_at=NOON)
-    changed = tasks.update(connection, ANN, task.id, {"title": "Buy tea", "due_at": None})
+    changed = tasks.update(connection, ANN, task.id, {"title": "Buy tea", "due_at": None}).after
     assert (changed.title, changed.description, changed.due_at) == ("Buy tea", "Oat", None)
     assert tasks.get(connection, ANN, task.id) == changed
 
 
 def test_an_update_of_nothing_leaves_the_task_untouched(connection: Connection) -> None:
     task = tasks.create(connection, ANN, title="Buy milk")
-    assert tasks.update(connection, ANN, task.id, {}) == task
+    assert tasks.update(connection, ANN, task.id, {}).after == task
 
 
 @pytest.mark.parametrize(
@@ -153,19 +153,19 @@ def test_a_change_is_dated(connection: Connection, change: Callable[[Connection,
 
 def test_completing_twice_keeps_the_first_time(connection: Connection) -> None:
     task = tasks.create(connection, ANN, title="Buy milk")
-    first, changed_first = tasks.complete(connection, ANN, task.id)
-    second, changed_second = tasks.complete(connection, ANN, task.id)
-    assert first.completed
-    assert first.completed_at is not None
-    assert (second, changed_first, changed_second) == (first, True, False)
+    once = tasks.complete(connection, ANN, task.id)
+    twice = tasks.complete(connection, ANN, task.id)
+    assert once.after.completed
+    assert once.after.completed_at is not None
+    assert (twice.after, once.is_effective, twice.is_effective) == (once.after, True, False)
 
 
 def test_reopening_twice_clears_the_completion_time_once(connection: Connection) -> None:
     task = complete(connection, "Buy milk")
-    first, changed_first = tasks.reopen(connection, ANN, task.id)
-    second, changed_second = tasks.reopen(connection, ANN, task.id)
-    assert (first.completed, first.completed_at) == (False, None)
-    assert (second, changed_first, changed_second) == (first, True, False)
+    once = tasks.reopen(connection, ANN, task.id)
+    twice = tasks.reopen(connection, ANN, task.id)
+    assert (once.after.completed, once.after.completed_at) == (False, None)
+    assert (twice.after, once.is_effective, twice.is_effective) == (once.after, True, False)
 
 
 def test_a_deleted_task_is_gone(connection: Connection) -> None:
@@ -217,7 +217,7 @@ def test_nobody_lists_or_finds_the_tasks_of_another(connection: Connection) -> N
         (lambda connection, _: tasks.find(connection, ANN), 1),
         (lambda connection, task_id: tasks.get(connection, ANN, task_id), 1),
         (lambda connection, task_id: tasks.update(connection, ANN, task_id, {"title": "new"}), 2),
-        (lambda connection, task_id: tasks.complete(connection, ANN, task_id), 1),
+        (lambda connection, task_id: tasks.complete(connection, ANN, task_id), 2),
         (lambda connection, task_id: tasks.delete(connection, ANN, task_id), 1),
     ],
 )

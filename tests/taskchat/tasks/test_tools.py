@@ -25,7 +25,7 @@ UTC_ZONE = ZoneInfo("UTC")
 def test_a_record_says_what_was_asked_and_what_came_back(use: Use) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     recorded = use("create_task", title="Buy groceries", priority="high")
-    assert list(recorded) == ["id", "tool", "arguments", "timestamp", "result"]
+    assert list(recorded) == ["id", "tool", "arguments", "timestamp", "result", "before", "after"]
     assert (recorded["id"], recorded["tool"]) == ("call_1", "create_task")
     assert recorded["arguments"] == {"title": "Buy groceries", "priority": "high"}
     assert recorded["timestamp"].endswith("Z")
@@ -170,8 +170,15 @@ def test_effects_are_committed_with_the_transaction(database: Database) -> None:
                 ToolRequest("", "create_task", json.dumps({"title": title})),
                 user_id=ANN,
                 time_zone=UTC_ZONE,
+                turn_id=uuid.uuid4(),
             )
-        call(connection, ToolRequest("", "create_task", '{"title": "x"}'), user_id=uuid.UUID(int=9), time_zone=UTC_ZONE)
+        call(
+            connection,
+            ToolRequest("", "create_task", '{"title": "x"}'),
+            user_id=uuid.UUID(int=9),
+            time_zone=UTC_ZONE,
+            turn_id=uuid.uuid4(),
+        )
         if and_fail:
             raise InterruptedError
 
@@ -191,7 +198,7 @@ def test_a_lost_connection_is_no_answer_for_a_model(database: Database) -> None:
     event.listen(database.engine(), "after_cursor_execute", lose)
     request = ToolRequest("call_1", "create_task", '{"title": "nowhere"}')
     with owned(database) as connection, pytest.raises(DBAPIError):
-        call(connection, request, user_id=ANN, time_zone=UTC_ZONE)
+        call(connection, request, user_id=ANN, time_zone=UTC_ZONE, turn_id=uuid.uuid4())
 
 
 @pytest.mark.parametrize("text", ['{"title": "a\\u0000b\\ud800c"}', '{"title": "x", "n\\u0000\\udfff": ["\\u0000"]}'])
@@ -200,8 +207,14 @@ def test_a_record_can_always_be_stored(connection: Connection, text: str) -> Non
         insert(Conversation).values(user_id=ANN).returning(col(Conversation.id))
     ).scalar_one()
     request = ToolRequest("call\x00\ud800", "create_task", text)
-    recorded = call(connection, request, user_id=ANN, time_zone=UTC_ZONE)
-    unknown = call(connection, ToolRequest("\udfff", "no\x00ne", "\x00\ud800"), user_id=ANN, time_zone=UTC_ZONE)
+    recorded = call(connection, request, user_id=ANN, time_zone=UTC_ZONE, turn_id=uuid.uuid4())
+    unknown = call(
+        connection,
+        ToolRequest("\udfff", "no\x00ne", "\x00\ud800"),
+        user_id=ANN,
+        time_zone=UTC_ZONE,
+        turn_id=uuid.uuid4(),
+    )
     connection.execute(
         insert(Message).values(
             conversation_id=conversation_id, role=Role.ASSISTANT, content="", tool_calls=[recorded, unknown]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +41,8 @@ def test_the_documented_tool_passes_its_documented_test(
 ) -> None:
     def use(name: str, **arguments: Any) -> Any:
         request = ToolRequest("call_1", name, json.dumps(arguments))
-        return execute(documented_tools, connection, request, user_id=ANN, time_zone=ZoneInfo("Europe/Berlin"))
+        zone, turn_id = ZoneInfo("Europe/Berlin"), uuid.uuid4()
+        return execute(documented_tools, connection, request, user_id=ANN, time_zone=zone, turn_id=turn_id)
 
     names: dict[str, Any] = {}
     exec(page[1], names)  # noqa: S102 - the code of our own page

@@ -55,14 +55,14 @@ def run_tool(
     user_id = client.principal.user_id
 
     def read(connection: Connection) -> ToolCall:
-        return call(connection, request, user_id=user_id, time_zone=time_zone)
+        return call(connection, request, user_id=user_id, time_zone=time_zone, turn_id=uuid.UUID(request.id))
 
     def change(connection: Connection) -> ToolCall:
         # The lock on the person's row makes a client's first calls wait for one another.
         conversations.sign_in(connection, client.principal)
         if (recorded := _recorded(connection, request)) is not None:
             return recorded
-        record = call(connection, request, user_id=user_id, time_zone=time_zone)
+        record = call(connection, request, user_id=user_id, time_zone=time_zone, turn_id=uuid.UUID(request.id))
         if "error" not in record:
             _record(connection, client, request, record)
         return record

@@ -55,6 +55,19 @@ class TaskRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskChange:
+    """A task before and after an operation; the two are the same if nothing had to be changed."""
+
+    before: TaskRecord
+    after: TaskRecord
+
+    @property
+    def is_effective(self) -> bool:
+        """Tell whether the operation changed the row."""
+        return self.before is not self.after
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPage:
     """The first tasks that match, and whether there are more of them."""
 
@@ -139,40 +152,44 @@ def get(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
     return _found(task, task_id)
 
 
-def update(connection: Connection, user_id: uuid.UUID, task_id: int, changes: TaskChanges) -> TaskRecord:
-    """Change these columns and return the task after the change.
+def update(connection: Connection, user_id: uuid.UUID, task_id: int, changes: TaskChanges) -> TaskChange:
+    """Change these columns.
 
     Raises:
         NotFoundError: the person has no such task.
     """
+    current = _found(locked(connection, user_id, task_id), task_id)
     if not changes:
-        return get(connection, user_id, task_id)
-    current = _found(_first(connection, sa.select(*_COLUMNS).where(_is(user_id, task_id)).with_for_update()), task_id)
+        return TaskChange(current, current)
     title, description = changes.get("title", current.title), changes.get("description", current.description)
     values = {**changes, "search_text": _search_text(title, description)}
-    return _found(_first(connection, _change(_is(user_id, task_id), values)), task_id)
+    return TaskChange(current, _changed(connection, user_id, task_id, values))
 
 
-def complete(connection: Connection, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
-    """Complete a task. Return it, and whether it was pending; a completed one keeps its `completed_at`.
-
-    Raises:
-        NotFoundError: the person has no such task.
-    """
-    pending = sa.and_(_is(user_id, task_id), TASKS.c.completed.is_(False))
-    task = _first(connection, _change(pending, {"completed": True, "completed_at": utc_now()}))
-    return (get(connection, user_id, task_id), False) if task is None else (task, True)
-
-
-def reopen(connection: Connection, user_id: uuid.UUID, task_id: int) -> tuple[TaskRecord, bool]:
-    """Make a completed task pending again. Return it, and whether it was completed.
+def complete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskChange:
+    """Complete a task. A completed one stays as it is.
 
     Raises:
         NotFoundError: the person has no such task.
     """
-    completed = sa.and_(_is(user_id, task_id), TASKS.c.completed.is_(True))
-    task = _first(connection, _change(completed, {"completed": False, "completed_at": None}))
-    return (get(connection, user_id, task_id), False) if task is None else (task, True)
+    current = _found(locked(connection, user_id, task_id), task_id)
+    if current.completed:
+        return TaskChange(current, current)
+    values = {"completed": True, "completed_at": utc_now()}
+    return TaskChange(current, _changed(connection, user_id, task_id, values))
+
+
+def reopen(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskChange:
+    """Make a completed task pending again. A pending one stays as it is.
+
+    Raises:
+        NotFoundError: the person has no such task.
+    """
+    current = _found(locked(connection, user_id, task_id), task_id)
+    if not current.completed:
+        return TaskChange(current, current)
+    values = {"completed": False, "completed_at": None}
+    return TaskChange(current, _changed(connection, user_id, task_id, values))
 
 
 def delete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
@@ -185,6 +202,21 @@ def delete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskReco
     return _found(task, task_id)
 
 
+def locked(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord | None:
+    """Return a task and lock its row until COMMIT, or return None if the person has no such task."""
+    return _first(connection, sa.select(*_COLUMNS).where(_is(user_id, task_id)).with_for_update())
+
+
+def put(connection: Connection, user_id: uuid.UUID, task: TaskRecord, *, is_new: bool) -> None:
+    """Write a whole row as it stood once, with its id and its times. `is_new` tells that there is no such row."""
+    values = {column.name: getattr(task, column.name) for column in _COLUMNS}
+    values["search_text"] = _search_text(task.title, task.description)
+    if is_new:
+        connection.execute(sa.insert(TASKS).values(**values, user_id=user_id))
+    else:
+        connection.execute(sa.update(TASKS).where(_is(user_id, task.id)).values(**values))
+
+
 def _search_text(title: str, description: str | None) -> str:
     return searchable(f"{title}\n{description or ''}")
 
@@ -193,8 +225,9 @@ def _is(user_id: uuid.UUID, task_id: int) -> sa.ColumnElement[bool]:
     return sa.and_(TASKS.c.id == task_id, TASKS.c.user_id == user_id)
 
 
-def _change(condition: sa.ColumnElement[bool], values: Any) -> sa.Executable:
-    return sa.update(TASKS).where(condition).values(**values).returning(*_COLUMNS)
+def _changed(connection: Connection, user_id: uuid.UUID, task_id: int, values: Any) -> TaskRecord:
+    statement = sa.update(TASKS).where(_is(user_id, task_id)).values(**values).returning(*_COLUMNS)
+    return TaskRecord(*connection.execute(statement).one())
 
 
 def _first(connection: Connection, statement: sa.Executable) -> TaskRecord | None:

@@ -7,7 +7,8 @@ from pydantic import BeforeValidator, Field
 
 from taskchat.models import TITLE_CHARACTERS, Priority
 from taskchat.tasks import queries
-from taskchat.tasks.queries import DEFAULT_LIMIT, StatusFilter, TaskChanges
+from taskchat.tasks.audit import audited
+from taskchat.tasks.queries import DEFAULT_LIMIT, StatusFilter, TaskChange, TaskChanges, TaskRecord
 from taskchat.toolkit import InvalidArgumentsError, ToolContext, ToolOutput, tool
 from taskchat.toolkit.fields import (
     InstantOrEndOfDay,
@@ -140,6 +141,7 @@ def create_task(
     task = queries.create(
         context.connection, context.user_id, title=title, description=description, priority=priority, due_at=due_at
     )
+    context.changed(before=None, after=audited(task))
     return CreatedTask.model_validate(task)
 
 
@@ -207,7 +209,7 @@ def update_task(
         changes["due_at"] = None
     if not changes:
         raise InvalidArgumentsError("Give at least one of title, description, priority, due_at and clear.")
-    task = queries.update(context.connection, context.user_id, task_id, changes)
+    task = _after(context, queries.update(context.connection, context.user_id, task_id, changes))
     not_changed = [name for name in context.blank_arguments if name not in (*changes, "clear")]
     return UpdatedTask.model_validate({**asdict(task), "not_changed": not_changed})
 
@@ -215,18 +217,31 @@ def update_task(
 @tool(title="Complete a task", idempotent=True)
 def complete_task(context: ToolContext, task_id: TaskId) -> CompletedTask:
     """Mark a task as done. One that is done already stays as it is, and the result says so."""
-    task, changed = queries.complete(context.connection, context.user_id, task_id)
-    return CompletedTask(id=task.id, title=task.title, completed_at=task.completed_at, already_completed=not changed)
+    change = queries.complete(context.connection, context.user_id, task_id)
+    task = _after(context, change)
+    return CompletedTask(
+        id=task.id, title=task.title, completed_at=task.completed_at, already_completed=not change.is_effective
+    )
 
 
 @tool(title="Reopen a task", idempotent=True)
 def reopen_task(context: ToolContext, task_id: TaskId) -> ReopenedTask:
     """Make a completed task pending again. One that is pending stays so, and the result says so."""
-    task, changed = queries.reopen(context.connection, context.user_id, task_id)
-    return ReopenedTask(id=task.id, title=task.title, already_pending=not changed)
+    change = queries.reopen(context.connection, context.user_id, task_id)
+    task = _after(context, change)
+    return ReopenedTask(id=task.id, title=task.title, already_pending=not change.is_effective)
 
 
 @tool(title="Delete a task", destructive=True, idempotent=True)
 def delete_task(context: ToolContext, task_id: TaskId) -> DeletedTask:
     """Delete a task for good. Where more than one could be meant, ask the person first."""
-    return DeletedTask.model_validate(queries.delete(context.connection, context.user_id, task_id))
+    task = queries.delete(context.connection, context.user_id, task_id)
+    context.changed(before=audited(task), after=None)
+    return DeletedTask.model_validate(task)
+
+
+def _after(context: ToolContext, change: TaskChange) -> TaskRecord:
+    """Note a change for the audit trail, if there was one, and return the task after it."""
+    if change.is_effective:
+        context.changed(before=audited(change.before), after=audited(change.after))
+    return change.after

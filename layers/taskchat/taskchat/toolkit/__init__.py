@@ -4,12 +4,13 @@ A tool is one decorated function beside its domain's queries. Its name, descript
 """
 
 from taskchat.toolkit.arguments import InvalidArgumentsError
-from taskchat.toolkit.definition import Annotations, Tool, ToolContext, tool, tools_of
-from taskchat.toolkit.execution import ToolCall, ToolError, ToolRequest, execute, refuse
+from taskchat.toolkit.definition import Annotations, Change, Tool, ToolContext, tool, tools_of
+from taskchat.toolkit.execution import ToolCall, ToolError, ToolRequest, execute, note, refuse, timestamp
 from taskchat.toolkit.schemas import ToolInput, ToolOutput
 
 __all__ = [
     "Annotations",
+    "Change",
     "InvalidArgumentsError",
     "Tool",
     "ToolCall",
@@ -19,7 +20,9 @@ __all__ = [
     "ToolOutput",
     "ToolRequest",
     "execute",
+    "note",
     "refuse",
+    "timestamp",
     "tool",
     "tools_of",
 ]

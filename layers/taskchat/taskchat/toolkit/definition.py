@@ -4,7 +4,7 @@ import functools
 import inspect
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from types import ModuleType
 from typing import Any, Concatenate, ParamSpec, TypedDict, get_type_hints
@@ -26,17 +26,31 @@ class Annotations(TypedDict):
     openWorldHint: bool
 
 
+class Change(TypedDict):
+    """A record before and after a change, as JSON with exact times; None stands for a record that does not exist."""
+
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True)
 class ToolContext:
     """The circumstances of one call: the transaction, the person, and the time zone of times without an offset.
 
-    `blank_arguments` names the arguments that were sent as null or empty text and therefore count as left out.
+    `turn_id` names the turn that records the call. `blank_arguments` names the arguments that were sent as null or
+    empty text and therefore count as left out. `changes` collects what the tool changed, in order.
     """
 
     connection: Connection
     user_id: uuid.UUID
     time_zone: tzinfo
+    turn_id: uuid.UUID
     blank_arguments: tuple[str, ...] = ()
+    changes: list[Change] = field(default_factory=list)
+
+    def changed(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+        """Note a change for the audit trail. Undo takes back exactly what is noted."""
+        self.changes.append({"before": before, "after": after})
 
 
 @dataclass(frozen=True)

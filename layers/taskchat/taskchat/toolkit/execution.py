@@ -1,7 +1,7 @@
 """Execution of a tool call. Every call gets an answer for the model and a record for the audit trail."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NotRequired, TypedDict
@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
-from taskchat.errors import NotFoundError
+from taskchat.errors import ChangedSinceError, NotFoundError, NothingToUndoError
 from taskchat.text import storable
 from taskchat.toolkit.arguments import InvalidArgumentsError, UnreadableArgumentsError, parse, validate
-from taskchat.toolkit.definition import Tool, ToolContext
+from taskchat.toolkit.definition import Change, Tool, ToolContext
 from taskchat.toolkit.schemas import is_blank
 
 _SAVEPOINT = "SAVEPOINT tool"
@@ -40,24 +40,50 @@ class ToolError(TypedDict):
 
 
 class ToolCall(TypedDict):
-    """One element of `messages.tool_calls`: the request, and either `result` or `error`."""
+    """One element of `messages.tool_calls`: the request, and either `result` or `error`.
+
+    A call that changed one record has that record in `before` and `after`. A call that changed none or several has a
+    list of such pairs in `changes`. A tool that only reads has none of the three. The model sees none of them.
+    """
 
     id: str
     tool: str
     arguments: dict[str, Any]
     result: NotRequired[dict[str, Any]]
     error: NotRequired[ToolError]
+    before: NotRequired[Mapping[str, Any] | None]
+    after: NotRequired[Mapping[str, Any] | None]
+    changes: NotRequired[Sequence[Change]]
     timestamp: str
 
 
+def note(record: ToolCall, changes: Sequence[Change]) -> None:
+    """Write into a record what the call changed."""
+    if len(changes) == 1:
+        record["before"], record["after"] = changes[0]["before"], changes[0]["after"]
+    else:
+        record["changes"] = changes
+
+
+def timestamp() -> str:
+    """Return the current time as a record holds it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def execute(
-    tools: Mapping[str, Tool], connection: Connection, request: ToolRequest, *, user_id: UUID, time_zone: tzinfo
+    tools: Mapping[str, Tool],
+    connection: Connection,
+    request: ToolRequest,
+    *,
+    user_id: UUID,
+    time_zone: tzinfo,
+    turn_id: UUID,
 ) -> ToolCall:
     """Run one of the `tools` for a person, inside a savepoint, and return its record.
 
     A call that fails has changed nothing. Its error has one of the codes `unknown-tool`, `invalid-arguments`,
-    `not-found` and `failed` (the database refused the change). Times without an offset, and all times in the result,
-    are in `time_zone`.
+    `not-found`, `changed-since`, `nothing-to-undo` and `failed` (the database refused the change). Times without an
+    offset, and all times in the result, are in `time_zone`. `turn_id` names the turn in which the record will stand.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the transaction is lost.
@@ -66,7 +92,7 @@ def execute(
         "id": storable(request.id),
         "tool": storable(request.tool),
         "arguments": {},
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timestamp": timestamp(),
     }
     try:
         record["arguments"] = parse(request.arguments)
@@ -79,7 +105,7 @@ def execute(
         record["error"] = {"code": "unknown-tool", "message": message}
         return record
     blank = tuple(name for name, value in record["arguments"].items() if is_blank(value))
-    _run(tool, record, ToolContext(connection, user_id, time_zone, blank))
+    _run(tool, record, ToolContext(connection, user_id, time_zone, turn_id, blank))
     return record
 
 
@@ -90,7 +116,7 @@ def refuse(request: ToolRequest, code: str, message: str) -> ToolCall:
         "tool": storable(request.tool[:_RECEIVED_CHARACTERS]),
         "arguments": {},
         "error": {"code": code, "message": message},
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timestamp": timestamp(),
     }
 
 
@@ -106,8 +132,8 @@ def _run(tool: Tool, record: ToolCall, context: ToolContext) -> None:
         output = tool.run(context, arguments)
     except InvalidArgumentsError as error:
         record["error"] = _invalid(tool, error)
-    except NotFoundError as error:
-        record["error"] = {"code": "not-found", "message": str(error)}
+    except (NotFoundError, ChangedSinceError, NothingToUndoError) as error:
+        record["error"] = {"code": error.code, "message": str(error)}
     except (IntegrityError, DataError) as error:
         if error.connection_invalidated:
             raise
@@ -115,6 +141,8 @@ def _run(tool: Tool, record: ToolCall, context: ToolContext) -> None:
         record["error"] = {"code": "failed", "message": f"{tool.name} could not be done; nothing has changed."}
     else:
         record["result"] = output.model_dump(mode="json", context={"time_zone": context.time_zone})
+        if not tool.annotations["readOnlyHint"]:
+            note(record, context.changes)
         return
     context.connection.exec_driver_sql(_ROLLBACK)
 
