@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -56,7 +56,7 @@ def rows(connection: Connection) -> list[Row]:
     return [dict(row._mapping) for row in connection.execute(statement)]
 
 
-def run_turn(connection: Connection, steps: list[Mapping[str, Any]]) -> uuid.UUID:
+def run_turn(connection: Connection, steps: Sequence[Mapping[str, Any]]) -> uuid.UUID:
     """Run each call as a step of one turn, as the agent does."""
     turn_id = record_turn(connection, status=TurnStatus.RUNNING)
     conversation_id = connection.execute(select(TURNS.c.conversation_id).where(TURNS.c.id == turn_id)).scalar_one()
