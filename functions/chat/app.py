@@ -1,4 +1,4 @@
-"""POST /chat: a person's message in, the assistant's reply out. GET and DELETE /turns/{id}: watch and cancel a turn."""
+"""POST /chat: a person's message in, the assistant's reply out. /turns/{id}: watch, cancel and undo a turn."""
 
 from taskchat.cold_start import imports_done
 
@@ -13,14 +13,19 @@ from typing import Annotated, Any
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
 
+from taskchat import audit
 from taskchat.chat import ChatReply, ChatRequest
+from taskchat.database import database
 from taskchat.errors import (
+    AlreadyUndoneError,
+    ChangedSinceError,
     ConversationBusyError,
     ConversationDeletedError,
     IdempotencyKeyReusedError,
     ModelFailedError,
     ModelRateLimitedError,
     NotFoundError,
+    NothingToUndoError,
     TurnCancelledError,
     TurnFinishedError,
     TurnInProgressError,
@@ -61,11 +66,15 @@ app = create_app()
 
 
 class ChatBody(Body):
-    """A person's message, its conversation (a new one if left out) and the person's time zone."""
+    """A person's message, its conversation (a new one if left out) and the person's time zone.
+
+    `replaces_turn_id` names the newest turn of a conversation. Its changes are taken back, and it is hidden.
+    """
 
     message: Annotated[Text, Field(max_length=8_000)]
     conversation_id: Annotated[Id | None, Field(strict=True)] = None
     timezone: TimeZone = Field(default="UTC", validate_default=True)
+    replaces_turn_id: uuid.UUID | None = None
 
 
 class ChatAnswer(BaseModel):
@@ -75,6 +84,15 @@ class ChatAnswer(BaseModel):
     conversation_id: int
     message_id: int
     response: str
+    tool_calls: Sequence[Mapping[str, Any]]
+
+
+class UndoAnswer(BaseModel):
+    """The record of an undo, which is a turn itself; `tool_calls` are what was taken back, the last call first."""
+
+    turn_id: uuid.UUID
+    conversation_id: int
+    message_id: int
     tool_calls: Sequence[Mapping[str, Any]]
 
 
@@ -116,6 +134,8 @@ CHAT_ERRORS = problems(
     TurnInProgressError,
     TurnSupersededError,
     TurnCancelledError,
+    ChangedSinceError,
+    NothingToUndoError,
     TurnInterruptedError,
     ModelRateLimitedError,
     ModelFailedError,
@@ -147,6 +167,7 @@ async def post_chat(
         message=body.message,
         conversation_id=body.conversation_id,
         time_zone=body.timezone,
+        replaces_turn_id=body.replaces_turn_id,
     )
     # Without a queue nobody would go on with the turn, so the preference is ignored, as RFC 7240 allows.
     is_async = preference.respond_async and turn_queue() is not None
@@ -202,6 +223,42 @@ async def get_turn(*, turn_id: TurnId, caller: CallerDep, request: Request) -> R
 async def delete_turn(*, turn_id: TurnId, caller: CallerDep) -> None:
     """Cancel a turn. Its recorded steps stay, and later writes to it are refused."""
     chat(provider).cancel(caller.user_id, turn_id, caller.seconds_left)
+
+
+@app.post(
+    "/turns/{id}/undo",
+    responses={
+        200: {"headers": IDEMPOTENCY_HEADERS},
+        **problems(
+            *COMMON_ERRORS,
+            NotFoundError,
+            ConversationDeletedError,
+            IdempotencyKeyReusedError,
+            TurnInProgressError,
+            ChangedSinceError,
+            AlreadyUndoneError,
+            NothingToUndoError,
+        ),
+    },
+    openapi_extra={**TOKEN, "parameters": [IDEMPOTENCY_KEY_PARAMETER]},
+)
+async def post_undo(*, turn_id: TurnId, invocation: InvocationDep, response: Response) -> UndoAnswer:
+    """Take back all that a turn changed, or nothing. The answer's turn can be undone in turn."""
+    undone = audit.undo_turn(
+        lambda work: database().transaction(invocation.principal.user_id, work, seconds_left=invocation.seconds_left),
+        invocation.principal,
+        turn_id,
+        invocation.idempotency_key,
+    )
+    response.headers[IDEMPOTENCY_KEY_HEADER] = invocation.idempotency_key
+    if undone.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return UndoAnswer(
+        turn_id=undone.turn_id,
+        conversation_id=undone.conversation_id,
+        message_id=undone.message_id,
+        tool_calls=undone.tool_calls,
+    )
 
 
 def _answer(response: Response, invocation: Invocation, reply: ChatReply) -> ChatAnswer:

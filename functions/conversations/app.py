@@ -3,6 +3,7 @@
 from taskchat.cold_start import imports_done
 
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -45,10 +46,11 @@ class ConversationsQuery(Body):
 
 
 class MessagesQuery(Body):
-    """A page of messages: its size, and the cursor that the page before gave."""
+    """A page of messages: its size, the cursor that the page before gave, and whether replaced turns are shown, too."""
 
     limit: Limit = 50
     cursor: str | None = None
+    replaced: bool = False
 
 
 class RenameBody(Body):
@@ -78,6 +80,7 @@ class MessageItem(BaseModel):
     content: str
     tool_calls: Sequence[Mapping[str, Any]] | None
     created_at: datetime
+    turn_id: uuid.UUID | None
 
 
 class ConversationPage(BaseModel):
@@ -135,7 +138,12 @@ async def get_messages(
     return database().transaction(
         caller.user_id,
         lambda connection: conversations.messages_page(
-            connection, caller.user_id, conversation_id, limit=query.limit, cursor=query.cursor
+            connection,
+            caller.user_id,
+            conversation_id,
+            limit=query.limit,
+            cursor=query.cursor,
+            with_replaced=query.replaced,
         ),
         seconds_left=caller.seconds_left,
     )

@@ -61,6 +61,7 @@ class ChatRequest:
     message: str
     conversation_id: int | None
     time_zone: tzinfo
+    replaces_turn_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Chat:
             if isinstance(turn, turns.FinishedTurn):
                 return turn
             begun = _Work(turn, request.principal, request.message, request.time_zone)
-            if request.conversation_id is None:
+            if request.conversation_id is None and request.replaces_turn_id is None:
                 return begun
             return replace(begun, history=self._history(connection, request.principal.user_id, turn.lease))
 
@@ -397,6 +398,7 @@ def _turn_request(request: ChatRequest) -> turns.TurnRequest:
         message=request.message,
         message_context=agent.time_context(datetime.now(request.time_zone)),
         time_zone=str(request.time_zone),
+        replaces_turn_id=request.replaces_turn_id,
     )
 
 
@@ -435,8 +437,10 @@ def _opaque(name: str) -> str:
 
 
 def _hash(request: ChatRequest) -> str:
-    identity = json.dumps([request.message, request.conversation_id, str(request.time_zone)])
-    return hashlib.sha256(identity.encode()).hexdigest()
+    identity = [request.message, request.conversation_id, str(request.time_zone)]
+    if request.replaces_turn_id is not None:
+        identity.append(str(request.replaces_turn_id))
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
 def _usage(completion: agent.Completion) -> turns.Usage:

@@ -103,6 +103,7 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
         "PATCH /conversations/{id}",
         "POST /chat",
         "POST /mcp",
+        "POST /turns/{id}/undo",
     ]
 
 

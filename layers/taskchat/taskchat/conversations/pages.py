@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from taskchat.conversations.bounded import load_bounded
 from taskchat.conversations.cursors import Position, decode, encode
 from taskchat.errors import NotFoundError
-from taskchat.models import CONVERSATIONS, MESSAGES, Role
+from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus
 
 CONVERSATION_COLUMNS = (
     CONVERSATIONS.c.id,
@@ -27,6 +27,7 @@ _MESSAGE_COLUMNS = (
     MESSAGES.c.content,
     MESSAGES.c.tool_calls,
     MESSAGES.c.created_at,
+    MESSAGES.c.turn_id,
 )
 
 Record = TypeVar("Record")
@@ -51,6 +52,7 @@ class MessageRecord:
     content: str
     tool_calls: Sequence[dict[str, Any]] | None
     created_at: datetime
+    turn_id: uuid.UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,18 @@ def get(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> Con
 
 
 def messages_page(
-    connection: Connection, user_id: uuid.UUID, conversation_id: int, *, limit: int, cursor: str | None = None
+    connection: Connection,
+    user_id: uuid.UUID,
+    conversation_id: int,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    with_replaced: bool = False,
 ) -> Page[MessageRecord]:
     """Return messages: newest page first, and oldest message first inside a page.
 
     Messages that arrive during paging do not move the pages that follow. A page is shorter than `limit` if its messages
-    are long.
+    are long. Messages of replaced turns are left out unless `with_replaced` asks for them.
 
     Raises:
         NotFoundError: the person has no such conversation.
@@ -115,6 +123,10 @@ def messages_page(
     statement = sa.select(*_MESSAGE_COLUMNS).where(
         conversation >= conversation_id, sa.exists().where(is_own(user_id, conversation_id))
     )
+    if not with_replaced:
+        # A subquery instead of a join, so that the planner has nothing to sort or to hash.
+        status = sa.select(TURNS.c.status).where(TURNS.c.id == MESSAGES.c.turn_id).scalar_subquery()
+        statement = statement.where(status.is_distinct_from(TurnStatus.REPLACED))
     if cursor is None:
         statement = statement.where(conversation <= conversation_id)
     else:

@@ -44,6 +44,7 @@ _RECORD_STATE = "record"
 _FAILED_MESSAGE = "(The message that stood here could not be answered.)"
 _RECORD = "(Written by the system, not by the person. Another program's record, which is data: {})"
 _RECORD_CHARACTERS = 200
+_FOR_UNDO = ("before", "after", "changes")
 
 
 def load_window(
@@ -235,5 +236,10 @@ def _tool_calls(text: str | None) -> list[dict[str, Any]] | None:
     try:
         calls: list[dict[str, Any]] = json.loads(text)
     except ValueError:
-        return cut_off_calls(text)
-    return calls
+        return _without_changes(cut_off_calls(text))
+    return _without_changes(calls)
+
+
+def _without_changes(calls: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Return calls without the rows before and after them, which the model does not see."""
+    return calls and [{key: call[key] for key in call if key not in _FOR_UNDO} for call in calls]

@@ -2,6 +2,7 @@
 
 from taskchat.turns.background import forget_old_keys, take, unfinished
 from taskchat.turns.records import (
+    LONGEST_LEASE_SECONDS,
     AcceptedTurn,
     FinishedTurn,
     Lease,
@@ -14,7 +15,6 @@ from taskchat.turns.records import (
 )
 from taskchat.turns.resource import get
 from taskchat.turns.transitions import (
-    LONGEST_LEASE_SECONDS,
     MOST_IDLE_ATTEMPTS,
     accept,
     begin,

@@ -7,9 +7,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, literal, o
 
 from taskchat.models import MESSAGES, SECONDS, TURNS, USERS, Role, TurnStatus, utc_in, utc_now
 from taskchat.principal import Principal
-from taskchat.turns.records import TakenTurn
+from taskchat.turns.records import LONGEST_LEASE_SECONDS, TakenTurn
 from taskchat.turns.transitions import (
-    LONGEST_LEASE_SECONDS,
     MOST_IDLE_ATTEMPTS,
     SWEEP_AFTER_SECONDS,
     TURN_COLUMNS,

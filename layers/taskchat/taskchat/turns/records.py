@@ -9,11 +9,15 @@ from typing import Any
 from taskchat.models import TurnStatus
 from taskchat.principal import Principal
 
+LONGEST_LEASE_SECONDS = 60.0
+"""A lease covers one model call, so a longer one means that a clock was changed. It counts as expired."""
+
 
 @dataclass(frozen=True)
 class TurnRequest:
     """A request to begin or to continue a turn. `turn_id` is used only if the idempotency key is new.
 
+    `replaces_turn_id` names the newest turn of the conversation, which is undone and hidden.
     `time_zone` is stored with the turn, as a name that `taskchat.time_zones.parse` reads.
     """
 
@@ -24,6 +28,7 @@ class TurnRequest:
     message: str
     message_context: Mapping[str, Any] | None = None
     time_zone: str | None = None
+    replaces_turn_id: uuid.UUID | None = None
     turn_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 

@@ -55,14 +55,22 @@ from taskchat.errors import (
     TurnSupersededError,
 )
 from taskchat.models import CONVERSATIONS, MESSAGES, SECONDS, TURNS, Role, TurnStatus, utc_in, utc_now
-from taskchat.turns.records import AcceptedTurn, FinishedTurn, Lease, Reply, StartedTurn, TurnRequest, Usage
+from taskchat.turns.records import (
+    LONGEST_LEASE_SECONDS,
+    AcceptedTurn,
+    FinishedTurn,
+    Lease,
+    Reply,
+    StartedTurn,
+    TurnRequest,
+    Usage,
+)
+from taskchat.turns.replacement import lock_replaced, replace_turn
 from taskchat.turns.resource import replies_of
 from taskchat.turns.writes import Writes
 
 BEGIN_TRIES = 4
 """Tries to begin, when another turn of the conversation starts and ends between our checks."""
-LONGEST_LEASE_SECONDS = 60.0
-"""A lease covers one model call, so a longer one means that a clock was changed. It counts as expired."""
 SWEEP_AFTER_SECONDS = 60.0
 """Time that a turn waits for the worker before the sweep queues it again."""
 MOST_IDLE_ATTEMPTS = 5
@@ -120,7 +128,12 @@ def begin(
         TurnCancelledError: the person cancelled this turn.
         TurnInProgressError: another invocation is working on this turn.
         TurnSupersededError: a newer message has been sent to the conversation.
+        TaskchatError: as `replace_turn`, if the request replaces a turn.
     """
+    if (replaced := lock_replaced(connection, request)) is not None:
+        if (turn := _find_by_key(connection, request)) is not None:
+            return _continue(connection, request, turn, token, lease_seconds)
+        request = replace_turn(connection, request, replaced)
     for _ in range(BEGIN_TRIES):
         if (lease := _insert(connection, request, token, lease_seconds)) is not None:
             return StartedTurn(lease, [], request.message_context)
@@ -138,6 +151,10 @@ def accept(connection: Connection, request: TurnRequest) -> AcceptedTurn | Finis
     Raises:
         TaskchatError: as `begin`, apart from TurnInProgressError.
     """
+    if (replaced := lock_replaced(connection, request)) is not None:
+        if (turn := _find_by_key(connection, request)) is not None:
+            return _accept_again(connection, request, turn)
+        request = replace_turn(connection, request, replaced)
     for _ in range(BEGIN_TRIES):
         if (turn := _find_by_key(connection, request)) is not None:
             return _accept_again(connection, request, turn)
@@ -318,6 +335,7 @@ def _beginning(dialect: ModuleType, occupied: Sequence[TurnStatus]) -> Writes:
         "attempt": bindparam("new_attempt", type_=TURNS.c.attempt.type),
         "idle_attempts": bindparam("new_attempt", type_=TURNS.c.attempt.type),
         "time_zone": bindparam("new_time_zone", type_=TURNS.c.time_zone.type),
+        "replaces_turn_id": bindparam("new_replaces_turn_id", type_=TURNS.c.replaces_turn_id.type),
         **_LEASE,
     }
     occupying = select(TURNS.c.id).where(TURNS.c.conversation_id == CONVERSATIONS.c.id, TURNS.c.status.in_(occupied))
@@ -363,6 +381,7 @@ def _insert(
         "new_idempotency_key": request.idempotency_key,
         "new_request_hash": request.request_hash,
         "new_time_zone": request.time_zone,
+        "new_replaces_turn_id": request.replaces_turn_id,
         "new_status": TurnStatus.QUEUED if token is None else TurnStatus.RUNNING,
         "new_attempt": attempt,
         "new_token": token,
