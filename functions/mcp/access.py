@@ -35,6 +35,6 @@ class Access:
         """
         return self.database.transaction(self.person.user_id, work, seconds_left=self.seconds_left)
 
-    def call(self, client: str, tool: str, arguments: dict[str, Any]) -> ToolCall:
-        """Run a tool for the client named `client`, and return its record."""
-        return run_tool(self.transaction, Client(self.person, client), tool, json.dumps(arguments), TIME_ZONE)
+    def call(self, client: str, tool: str, arguments: dict[str, Any], key: str | None) -> ToolCall:
+        """Run a tool for the client named `client`, once for each `key`, and return its record."""
+        return run_tool(self.transaction, Client(self.person, client), tool, json.dumps(arguments), TIME_ZONE, key=key)

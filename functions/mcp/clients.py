@@ -1,11 +1,16 @@
 """Names of clients. Since 2026-07-28 each request carries one, in older versions only `initialize` does.
 
 The server keeps nothing between two requests. It returns the name of an older client in `Mcp-Session-Id`, a header that
-clients repeat from then on. That is a name tag, not a session: nothing is looked up by it, and it is optional.
+clients repeat from then on, with a random text that is new for each `initialize`. That is a name tag, not a session:
+nothing is looked up by it, and it is optional. A client uses no request id twice within one session, so the tag and the
+id together name a request (MCP 2025-11-25, Base Protocol, Requests).
 """
 
 import base64
 import binascii
+import hashlib
+import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +23,8 @@ from taskchat.text import storable
 NAME_TAG_HEADER = "mcp-session-id"
 UNKNOWN = "MCP client"
 LONGEST_NAME_CHARACTERS = 100
+_SEPARATOR = "\n"
+_NONCE_BYTES = 12
 
 
 def name_of(context: ServerRequestContext[Any, Any]) -> str:
@@ -25,20 +32,44 @@ def name_of(context: ServerRequestContext[Any, Any]) -> str:
     declared = context.session.client_params
     if declared is not None:
         return _name(declared)
-    tag = context.request.headers.get(NAME_TAG_HEADER, "") if context.request is not None else ""
+    tag = _tag(context)
     try:
-        return _fit(base64.urlsafe_b64decode(tag.encode()).decode()) or UNKNOWN
+        return _fit(base64.urlsafe_b64decode(tag.encode()).decode().partition(_SEPARATOR)[0]) or UNKNOWN
     except (binascii.Error, ValueError):
         return UNKNOWN
 
 
+def request_key(context: ServerRequestContext[Any, Any], tool: str, arguments: Mapping[str, Any]) -> str | None:
+    """Return a key for this call that the same request has again when it is repeated; None outside a session.
+
+    Tool and arguments belong to it, so that a client that does use an id twice is not refused.
+    """
+    tag = _tag(context)
+    if context.session.client_params is not None or context.request_id is None or not _is_random(tag):
+        return None
+    named = json.dumps([tag, context.request_id, tool, arguments])
+    return f"request {hashlib.sha256(named.encode()).hexdigest()}"
+
+
 def name_tag(params: Mapping[str, Any] | None) -> str | None:
-    """Return the name tag for the parameters of an `initialize`; None if they are not valid."""
+    """Return a new name tag for the parameters of an `initialize`; None if they are not valid."""
     try:
         name = _name(InitializeRequestParams.model_validate(params, by_name=False))
     except ValidationError:
         return None
-    return base64.urlsafe_b64encode(name.encode()).decode()
+    return base64.urlsafe_b64encode(f"{name}{_SEPARATOR}{secrets.token_urlsafe(_NONCE_BYTES)}".encode()).decode()
+
+
+def _is_random(tag: str) -> bool:
+    """Tell whether a tag has its random part, which tags of an earlier release lack."""
+    try:
+        return _SEPARATOR in base64.urlsafe_b64decode(tag.encode()).decode()
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _tag(context: ServerRequestContext[Any, Any]) -> str:
+    return context.request.headers.get(NAME_TAG_HEADER, "") if context.request is not None else ""
 
 
 def _name(declared: InitializeRequestParams) -> str:

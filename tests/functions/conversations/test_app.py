@@ -107,6 +107,7 @@ def test_messages_come_newest_page_first_oldest_first_inside(ask: Ask, seeded: l
         "content": "Hi",
         "tool_calls": None,
         "created_at": "2026-03-31T12:00:00.123457Z",
+        "turn_id": None,
     }
     assert first.body["items"][0]["tool_calls"] == [CALL]
 

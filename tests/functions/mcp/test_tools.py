@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from taskchat.database import database
-from taskchat.models import Conversation, Message, Turn
+from taskchat.models import Conversation, Message, Task, Turn
 from taskchat.tools import TOOLS
-from tests.functions.mcp.conftest import Peer
+from tests.functions.mcp.conftest import NEWEST_HANDSHAKE, Peer
 from tests.support.owner import as_owner
 
 WARM_CALLS = 20
@@ -43,6 +43,11 @@ def test_every_tool_answers_as_text_and_as_structure(peer: Peer) -> None:
         ("complete_task", {"task_id": task_id}, {"completed": True, "already_completed": False}),
         ("reopen_task", {"task_id": task_id}, {"completed": False, "already_pending": False}),
         ("delete_task", {"task_id": task_id}, {"deleted": True}),
+        (
+            "undo_last_change",
+            {},
+            {"tasks": [{"id": task_id, "title": "Buy milk", "undone": "delete_task", "now": "restored"}]},
+        ),
     ]
     assert {tool for tool, _, _ in calls} | {"create_task"} == set(TOOLS)
     for tool, arguments, expected in calls:
@@ -60,6 +65,58 @@ def test_each_change_is_audited_once_and_no_read_is(peer: Peer) -> None:
     peer.result("resources/read", {"uri": "tasks://all"})
 
     assert (count(Conversation), count(Turn), count(Message)) == (1, 2, 4)
+
+
+def call_with(peer: Peer, key: object, title: str) -> Any:
+    """Create a task under the client's key."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": peer.version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": peer.client, "version": "1"},
+        "idempotencyKey": key,
+    }
+    params = {"name": "create_task", "arguments": {"title": title}, "_meta": meta}
+    headers = {"mcp-protocol-version": peer.version, "mcp-method": "tools/call", "mcp-name": "create_task"}
+    return peer.post({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}, headers).body
+
+
+def test_a_call_with_the_same_key_has_its_effect_once(peer: Peer) -> None:
+    first, again = (call_with(peer, "my key", "Milk") for _ in range(2))
+    assert again["result"]["structuredContent"] == first["result"]["structuredContent"]
+    call_with(replace(peer, user="bob"), "my key", "Milk")
+    call_with(peer, "another key", "Milk")
+    assert (count(Task), count(Turn)) == (3, 3)
+
+
+def test_a_key_of_another_call_is_refused(peer: Peer) -> None:
+    call_with(peer, "my key", "Milk")
+    assert call_with(peer, "my key", "Bread")["error"]["data"]["code"] == "idempotency-key-reused"
+    assert count(Task) == 1
+
+
+@pytest.mark.parametrize("key", ["", 7, "x" * 256, "\x00"], ids=["empty", "number", "long", "NUL"])
+def test_a_key_that_is_no_text_is_refused(peer: Peer, key: object) -> None:
+    assert call_with(peer, key, "Milk")["error"]["code"] == -32602
+    assert count(Task) == 0
+
+
+def test_a_request_repeated_in_its_session_is_done_once(modern: Peer) -> None:
+    params = {"name": "create_task", "arguments": {"title": "Milk"}}
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+    for _ in range(2):
+        tag = modern.initialize(NEWEST_HANDSHAKE).headers["mcp-session-id"]
+        headers = {"mcp-protocol-version": NEWEST_HANDSHAKE, "mcp-session-id": tag}
+        first, again = (modern.post(message, headers).body["result"] for _ in range(2))
+        assert again["structuredContent"] == first["structuredContent"]
+    assert count(Task) == 2
+
+
+def test_a_request_outside_a_session_has_no_key(modern: Peer) -> None:
+    params = {"name": "create_task", "arguments": {"title": "Milk"}}
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+    for _ in range(2):
+        modern.post(message, {"mcp-protocol-version": NEWEST_HANDSHAKE})
+    assert count(Task) == 2
 
 
 @pytest.mark.parametrize(

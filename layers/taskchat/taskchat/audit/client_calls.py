@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from taskchat import conversations
+from taskchat.errors import ConversationDeletedError, IdempotencyKeyReusedError
 from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_now
 from taskchat.principal import Principal
 from taskchat.toolkit import ToolCall, ToolRequest
@@ -43,15 +44,21 @@ def run_tool(
     tool: str,
     arguments: str,
     time_zone: tzinfo,
+    *,
+    key: str | None = None,
 ) -> ToolCall:
     """Run a tool once and return its record; `arguments` is JSON as received.
 
-    A change is recorded in the audit trail. A tool that only reads, and one that failed, is not.
+    A change is recorded in the audit trail. A tool that only reads, and one that failed, is not. A recorded call that
+    comes again with its `key` does nothing and returns its record. Keys of two people are never the same key.
 
     Raises:
-        TaskchatError: nothing was changed.
+        ConversationDeletedError: the call was recorded under this key, and its conversation was deleted since.
+        DatabaseUnavailableError: its text says whether the change may have been made.
+        IdempotencyKeyReusedError: the key belongs to a call with another tool or other arguments.
     """
-    request = ToolRequest(id=str(uuid.uuid4()), tool=tool, arguments=arguments)
+    turn_id = uuid.uuid4() if key is None else uuid.uuid5(client.principal.user_id, key)
+    request = ToolRequest(id=str(turn_id), tool=tool, arguments=arguments)
     user_id = client.principal.user_id
 
     def read(connection: Connection) -> ToolCall:
@@ -72,12 +79,23 @@ def run_tool(
 
 
 def _recorded(connection: Connection, request: ToolRequest) -> ToolCall | None:
-    """Return what an earlier try of this transaction recorded, if the answer to its COMMIT was lost."""
-    statement = select(MESSAGES.c.tool_calls).where(
-        MESSAGES.c.turn_id == uuid.UUID(request.id), MESSAGES.c.role == Role.ASSISTANT
-    )
-    calls = connection.execute(statement).scalar_one_or_none()
-    return None if calls is None else calls[0]
+    """Return the record of an earlier call with this key, or of an earlier try whose COMMIT was not answered."""
+    turn_id = uuid.UUID(request.id)
+    columns = (TURNS.c.conversation_id, TURNS.c.request_hash)
+    turn = connection.execute(select(*columns).where(TURNS.c.id == turn_id)).one_or_none()
+    if turn is None:
+        return None
+    if turn.request_hash != _hash(request):
+        raise IdempotencyKeyReusedError("This idempotency key was used for another call; use a new one.")
+    if turn.conversation_id is None:
+        raise ConversationDeletedError("This call was made before, and the conversation that records it was deleted.")
+    statement = select(MESSAGES.c.tool_calls).where(MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.ASSISTANT)
+    recorded: ToolCall = connection.execute(statement).scalar_one()[0]
+    return recorded
+
+
+def _hash(request: ToolRequest) -> str:
+    return hashlib.sha256(json.dumps([request.tool, request.arguments]).encode()).hexdigest()
 
 
 def _record(connection: Connection, client: Client, request: ToolRequest, record: ToolCall) -> None:
@@ -101,7 +119,7 @@ def _record(connection: Connection, client: Client, request: ToolRequest, record
             user_id=user_id,
             conversation_id=conversation_id,
             idempotency_key=key,
-            request_hash=hashlib.sha256(json.dumps([request.tool, request.arguments]).encode()).hexdigest(),
+            request_hash=_hash(request),
             status=TurnStatus.FINISHED,
             attempt=1,
             lease_expires_at=utc_now(),
