@@ -1,4 +1,7 @@
-"""Row-level security on PostgreSQL, as statements for revisions. Add here, and never change a statement in use.
+"""Row-level security on PostgreSQL, as statements that may run again.
+
+A revision names its statements `SECURITY` and executes them. The migrate function executes those of all revisions, in
+their order, when it restores what is missing. Add here, and never change a statement in use.
 
 Two roles without login run all transactions of the functions. `taskchat_app` reaches the rows of the person whose id is
 in `taskchat.user_id`, and `taskchat_sweep` reaches the columns of turns that the sweep needs. The owner of the tables
@@ -7,7 +10,7 @@ stays free of policies: migrations, triggers and cascades run as the owner, and 
 Source: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from alembic import op
 
@@ -72,38 +75,48 @@ $$
 """
 
 
-def is_supported() -> bool:
-    """Tell whether the database has row-level security."""
-    return op.get_context().dialect.name == "postgresql"
+def execute(statements: Iterable[str]) -> None:
+    """Execute statements of a revision, if the database has row-level security."""
+    if op.get_context().dialect.name == "postgresql":
+        for statement in statements:
+            op.execute(statement)
 
 
 def protect(
     table: str, privileges: str, *, using: str = OWN_ROW, check: str | None = None, sequence: str | None = None
-) -> None:
+) -> Sequence[str]:
     """Let `taskchat_app` reach the rows that meet the condition `using`, and leave rows behind that meet `check`.
 
     `privileges` are those of GRANT, and `sequence` counts up the ids of the table.
     """
     with_check = "" if check is None else f" WITH CHECK ({check})"
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"CREATE POLICY {APP_ROLE} ON {table} TO {APP_ROLE} USING ({using}){with_check}")
-    op.execute(f"GRANT {privileges} ON {table} TO {APP_ROLE}")
-    if sequence is not None:
-        op.execute(f"GRANT USAGE ON SEQUENCE {sequence} TO {APP_ROLE}")
+    return (
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
+        # Revoking a privilege on the table revokes it on the columns, too.
+        f"REVOKE ALL ON {table} FROM {APP_ROLE}, {SWEEP_ROLE}",
+        *_replace_policy(APP_ROLE, table, f"USING ({using}){with_check}"),
+        f"GRANT {privileges} ON {table} TO {APP_ROLE}",
+        *(() if sequence is None else (f"GRANT USAGE ON SEQUENCE {sequence} TO {APP_ROLE}",)),
+    )
 
 
-def open_to_sweep(table: str, *privileges: str) -> None:
-    """Let `taskchat_sweep` reach all rows of a table; each of `privileges` is one of GRANT, columns included."""
-    op.execute(f"CREATE POLICY {SWEEP_ROLE} ON {table} TO {SWEEP_ROLE} USING (true)")
-    op.execute(f"GRANT {', '.join(privileges)} ON {table} TO {SWEEP_ROLE}")
+def open_to_sweep(table: str, privileges: str) -> Sequence[str]:
+    """Let `taskchat_sweep` reach all rows of a protected table; `privileges` are those of GRANT, columns included."""
+    return (
+        *_replace_policy(SWEEP_ROLE, table, "USING (true)"),
+        f"GRANT {privileges} ON {table} TO {SWEEP_ROLE}",
+    )
 
 
-def unprotect(table: str, *, sequence: str | None = None, policies: Sequence[str] = (APP_ROLE,)) -> None:
-    """Undo `protect` and, where `policies` name it, `open_to_sweep`."""
-    for policy in policies:
-        op.execute(f"DROP POLICY {policy} ON {table}")
-        # This takes back the privileges on columns, too.
-        op.execute(f"REVOKE ALL ON {table} FROM {policy}")
-    op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
-    if sequence is not None:
-        op.execute(f"REVOKE ALL ON SEQUENCE {sequence} FROM {APP_ROLE}")
+def unprotect(table: str, *, sequence: str | None = None, roles: Sequence[str] = (APP_ROLE,)) -> Sequence[str]:
+    """Undo `protect`, and `open_to_sweep` if the roles include `taskchat_sweep`."""
+    return (
+        *(f"DROP POLICY {role} ON {table}" for role in roles),
+        *(f"REVOKE ALL ON {table} FROM {role}" for role in roles),
+        f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+        *(() if sequence is None else (f"REVOKE ALL ON SEQUENCE {sequence} FROM {APP_ROLE}",)),
+    )
+
+
+def _replace_policy(role: str, table: str, conditions: str) -> Sequence[str]:
+    return (f"DROP POLICY IF EXISTS {role} ON {table}", f"CREATE POLICY {role} ON {table} TO {role} {conditions}")

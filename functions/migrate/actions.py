@@ -29,7 +29,7 @@ from functions.migrate.events import (
     Verify,
 )
 from functions.migrate.position import Position, read_position, refuse_foreign_tables
-from functions.migrate.verification import expect_utf8, restore_triggers, verify
+from functions.migrate.verification import expect_utf8, restore, verify
 from migrations.transaction import Limits, migration_transaction
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -111,7 +111,7 @@ def _upgrade(request: Upgrade, before: Position, connection: Connection, configu
     command.upgrade(configuration, request.revision)
     details = _ahead(before)
     if read_position(connection, scripts).revision == scripts.get_current_head():
-        details["restored"] = restore_triggers(connection)
+        details["restored"] = restore(connection, scripts)
         verify(connection)
     return details
 

@@ -1,4 +1,4 @@
-"""The contract: the tables, columns, indexes and triggers that the database must have.
+"""The contract: the tables, columns, indexes, triggers and policies that the database must have.
 
 It is written down apart from the models and the revisions, so that a change of those cannot change it by mistake.
 """
@@ -10,8 +10,22 @@ Columns = tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class Access:
+    """The rows of a table that a role of PostgreSQL may reach, and its privileges there."""
+
+    rows: str
+    """The condition of the role's only policy."""
+    privileges: Columns = ()
+    """Privileges on the whole table."""
+    check: str = ""
+    """The policy's condition for a row that is written, if it is another one."""
+    columns: Mapping[str, Columns] = field(default_factory=dict)
+    """Columns on which the role has a privilege, by the privilege, apart from the whole table."""
+
+
+@dataclass(frozen=True)
 class Table:
-    """The columns of a table, and the indexes, constraints and triggers on them."""
+    """The columns of a table, and the indexes, constraints, triggers and policies on them."""
 
     required: Columns
     """Columns that are not null."""
@@ -29,6 +43,23 @@ class Table:
     """A part of a column's server default."""
     triggers: Mapping[str, Columns] = field(default_factory=dict)
     """The triggers that must exist and be enabled, by the kind of database."""
+    access: Mapping[str, Access] = field(default_factory=dict)
+    """Access of the roles of the functions, by the role."""
+
+
+APP_ROLE = "taskchat_app"
+SWEEP_ROLE = "taskchat_sweep"
+ROLES = (APP_ROLE, SWEEP_ROLE)
+"""The roles that the functions take. They own nothing, and cannot log in or bypass row-level security."""
+TURN_USER = "taskchat_turn_user"
+"""The only function by which a role reaches a row of somebody else: it returns the user of a turn."""
+_PERSON = "(SELECT nullif(current_setting('taskchat.user_id', true), '')::uuid)"
+_OWN_CONVERSATION = (
+    "EXISTS (SELECT FROM conversations WHERE conversations.id = {}.conversation_id"
+    " AND conversations.user_id = " + _PERSON + " OFFSET 0)"
+)
+_ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_OWN_ROWS = {APP_ROLE: Access(f"user_id = {_PERSON}", _ALL)}
 
 
 TABLES: Mapping[str, Table] = {
@@ -37,12 +68,14 @@ TABLES: Mapping[str, Table] = {
         optional=("email",),
         unique=[("subject",)],
         defaults={"created_at": ""},
+        access={APP_ROLE: Access(f"id = {_PERSON}", _ALL)},
     ),
     "tasks": Table(
         required=("id", "user_id", "title", "priority", "completed", "created_at", "updated_at"),
         optional=("description", "search_text", "due_at", "completed_at"),
         references={"user_id": ("users", "CASCADE")},
         defaults={"priority": "normal", "completed": "", "created_at": "", "updated_at": ""},
+        access=_OWN_ROWS,
     ),
     "conversations": Table(
         required=("id", "user_id", "created_at", "updated_at"),
@@ -54,6 +87,7 @@ TABLES: Mapping[str, Table] = {
         },
         references={"user_id": ("users", "CASCADE")},
         defaults={"created_at": "", "updated_at": ""},
+        access=_OWN_ROWS,
     ),
     "messages": Table(
         required=("id", "conversation_id", "role", "content", "created_at"),
@@ -73,6 +107,7 @@ TABLES: Mapping[str, Table] = {
                 "messages_append_only_update",
             ),
         },
+        access={APP_ROLE: Access(_OWN_CONVERSATION.format("messages"), ("SELECT", "INSERT"))},
     ),
     "turns": Table(
         required=(
@@ -109,5 +144,20 @@ TABLES: Mapping[str, Table] = {
         unique_where={"uq_turns_conversation_id_running": "running"},
         references={"user_id": ("users", "CASCADE"), "conversation_id": ("conversations", "SET NULL")},
         defaults={"created_at": ""},
+        access={
+            APP_ROLE: Access(
+                rows=f"user_id = {_PERSON}",
+                check=f"user_id = {_PERSON} AND (conversation_id IS NULL OR {_OWN_CONVERSATION.format('turns')})",
+                privileges=("SELECT", "INSERT", "UPDATE"),
+            ),
+            SWEEP_ROLE: Access(
+                rows="true",
+                privileges=("DELETE",),
+                columns={
+                    "SELECT": ("id", "user_id", "conversation_id", "status", "error", "lease_expires_at", "created_at"),
+                    "UPDATE": ("status", "error", "lease_expires_at"),
+                },
+            ),
+        },
     ),
 }

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Inspector, inspect, text
 
 from functions.migrate.contract import TABLES, Table
 from functions.migrate.errors import SchemaMismatchError
+from functions.migrate.security import restore_security, security_faults
 from migrations import append_only
 
 _TRIGGERS = {
@@ -17,7 +19,7 @@ _TRIGGERS = {
 
 
 def verify(connection: Connection) -> dict[str, list[str]]:
-    """Compare the database with the contract, and return the names of its tables, indexes and triggers.
+    """Compare the database with the contract, and return the names of its tables, indexes, triggers and policies.
 
     Raises:
         SchemaMismatchError: something is missing or different; the message lists all of it.
@@ -30,16 +32,21 @@ def verify(connection: Connection) -> dict[str, list[str]]:
             faults += (f"{name}: {fault}" for fault in _faults(connection, inspector, name, table))
         else:
             faults.append(f"{name}: the table is missing")
+    dialect = connection.dialect.name
+    if dialect == "postgresql" and not faults:
+        faults += security_faults(connection)
     if faults:
         raise SchemaMismatchError(
             f"the database does not keep the contract of its revision: {'; '.join(faults)}. An upgrade restores "
-            'triggers. Restore anything else by hand; {"action": "sql"} shows the statements'
+            'triggers, policies and privileges. Restore anything else by hand; {"action": "sql"} shows the statements'
         )
-    dialect = connection.dialect.name
     return {
         "tables": list(TABLES),
         "indexes": [index for table in TABLES.values() for index in table.indexes],
         "triggers": [trigger for table in TABLES.values() for trigger in table.triggers.get(dialect, ())],
+        "policies": [f"{role} on {name}" for name, table in TABLES.items() for role in table.access]
+        if dialect == "postgresql"
+        else [],
     }
 
 
@@ -59,12 +66,19 @@ def expect_utf8(connection: Connection) -> None:
         )
 
 
-def restore_triggers(connection: Connection) -> list[str]:
-    """Create the triggers that are missing or disabled, and return their names.
+def restore(connection: Connection, scripts: ScriptDirectory) -> list[str]:
+    """Create missing triggers, policies and privileges, and return their names.
 
-    Tables made by SQLAlchemy's `create_all` lack them.
+    Tables made by SQLAlchemy's `create_all`, and some restored backups, lack them.
     """
     inspector = inspect(connection)
+    restored = _restore_triggers(connection, inspector)
+    if connection.dialect.name == "postgresql" and all(inspector.has_table(name) for name in TABLES):
+        restored += restore_security(connection, scripts)
+    return restored
+
+
+def _restore_triggers(connection: Connection, inspector: Inspector) -> list[str]:
     dialect = connection.dialect.name
     missing = [
         trigger

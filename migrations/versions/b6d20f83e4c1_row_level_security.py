@@ -3,8 +3,6 @@
 Revises: f5b81e94d0a2
 """
 
-from alembic import op
-
 from migrations.row_security import (
     APP_ROLE,
     CREATE_ROLES,
@@ -12,7 +10,7 @@ from migrations.row_security import (
     OWN_ROW,
     PERSON,
     SWEEP_ROLE,
-    is_supported,
+    execute,
     open_to_sweep,
     protect,
     unprotect,
@@ -37,42 +35,45 @@ OWN_MESSAGE = OWN_CONVERSATION.format(table="messages")
 OWN_TURN = f"{OWN_ROW} AND (conversation_id IS NULL OR {OWN_CONVERSATION.format(table='turns')})"
 # A body in SQL's own syntax is bound to its table when it is made, whatever search path a caller sets.
 TURN_USER = """
-CREATE FUNCTION taskchat_turn_user(turn_id uuid) RETURNS uuid
+CREATE OR REPLACE FUNCTION taskchat_turn_user(turn_id uuid) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN (SELECT turns.user_id FROM turns WHERE turns.id = turn_id)
 """
+SECURITY = (
+    CREATE_ROLES,
+    *protect("users", CHANGES, using=f"id = {PERSON}"),
+    *protect("tasks", CHANGES, sequence="tasks_id_seq"),
+    *protect("conversations", CHANGES, sequence="conversations_id_seq"),
+    *protect("turns", "SELECT, INSERT, UPDATE", check=OWN_TURN),
+    # Messages are never changed, and cascades delete them as the owner of the table.
+    *protect("messages", "SELECT, INSERT", using=OWN_MESSAGE, sequence="messages_id_seq"),
+    *open_to_sweep(
+        "turns",
+        "SELECT (id, user_id, conversation_id, status, error, lease_expires_at, created_at),"
+        " UPDATE (status, error, lease_expires_at), DELETE",
+    ),
+    TURN_USER,
+    "REVOKE ALL ON FUNCTION taskchat_turn_user(uuid) FROM PUBLIC",
+    f"GRANT EXECUTE ON FUNCTION taskchat_turn_user(uuid) TO {APP_ROLE}",
+)
+"""Statements that may run again; the migrate function restores row-level security with them."""
 
 
 def upgrade() -> None:
     """Make the roles, and a policy for each table."""
-    if not is_supported():
-        return
-    op.execute(CREATE_ROLES)
-    protect("users", CHANGES, using=f"id = {PERSON}")
-    protect("tasks", CHANGES, sequence="tasks_id_seq")
-    protect("conversations", CHANGES, sequence="conversations_id_seq")
-    protect("turns", "SELECT, INSERT, UPDATE", check=OWN_TURN)
-    # Messages are never changed, and cascades delete them as the owner of the table.
-    protect("messages", "SELECT, INSERT", using=OWN_MESSAGE, sequence="messages_id_seq")
-    open_to_sweep(
-        "turns",
-        "SELECT (id, user_id, conversation_id, status, error, lease_expires_at, created_at)",
-        "UPDATE (status, error, lease_expires_at)",
-        "DELETE",
-    )
-    op.execute(TURN_USER)
-    op.execute("REVOKE ALL ON FUNCTION taskchat_turn_user(uuid) FROM PUBLIC")
-    op.execute(f"GRANT EXECUTE ON FUNCTION taskchat_turn_user(uuid) TO {APP_ROLE}")
+    execute(SECURITY)
 
 
 def downgrade() -> None:
     """Drop the policies and the privileges. The roles stay, because they belong to the cluster."""
-    if not is_supported():
-        return
-    op.execute("DROP FUNCTION taskchat_turn_user(uuid)")
-    unprotect("turns", policies=(APP_ROLE, SWEEP_ROLE))
-    unprotect("messages", sequence="messages_id_seq")
-    unprotect("conversations", sequence="conversations_id_seq")
-    unprotect("tasks", sequence="tasks_id_seq")
-    unprotect("users")
-    op.execute(LEAVE_SCHEMA)
+    execute(
+        (
+            "DROP FUNCTION taskchat_turn_user(uuid)",
+            *unprotect("turns", roles=(APP_ROLE, SWEEP_ROLE)),
+            *unprotect("messages", sequence="messages_id_seq"),
+            *unprotect("conversations", sequence="conversations_id_seq"),
+            *unprotect("tasks", sequence="tasks_id_seq"),
+            *unprotect("users"),
+            LEAVE_SCHEMA,
+        )
+    )
