@@ -73,7 +73,7 @@ def test_an_unknown_version_is_refused_with_the_known_ones(modern: Peer, version
 def test_calls_of_a_new_client_are_under_its_name(modern: Peer) -> None:
     modern.created("Buy milk")
 
-    assert titles(modern) == ["# Test client"]
+    assert titles(modern) == ['# Conversation "Test client"']
 
 
 def test_calls_of_a_client_with_a_handshake_are_under_its_name(modern: Peer) -> None:
@@ -81,7 +81,7 @@ def test_calls_of_a_client_with_a_handshake_are_under_its_name(modern: Peer) -> 
     old = replace(modern, version=NEWEST_HANDSHAKE, headers={"mcp-session-id": tag})
     old.created("Buy milk")
 
-    assert titles(old) == ["# Zürich Editor"]
+    assert titles(old) == ['# Conversation "Zürich Editor"']
 
 
 @pytest.mark.parametrize("tag", ["", "!!!", "AAAA", "//79"])

@@ -21,6 +21,12 @@ CONVERSATION_COLUMNS = (
     CONVERSATIONS.c.updated_at,
 )
 _BY_ACTIVITY = (CONVERSATIONS.c.updated_at, CONVERSATIONS.c.id)
+# A subquery instead of a join, so that the planner has nothing to sort or to hash.
+_IS_RECORD = (
+    sa.select(sa.and_(TURNS.c.status == TurnStatus.FINISHED, TURNS.c.model.is_(None)))
+    .where(TURNS.c.id == MESSAGES.c.turn_id)
+    .scalar_subquery()
+)
 _MESSAGE_COLUMNS = (
     MESSAGES.c.id,
     MESSAGES.c.role,
@@ -28,6 +34,7 @@ _MESSAGE_COLUMNS = (
     MESSAGES.c.tool_calls,
     MESSAGES.c.created_at,
     MESSAGES.c.turn_id,
+    sa.func.coalesce(_IS_RECORD, sa.false()).label("is_record"),
 )
 
 Record = TypeVar("Record")
@@ -45,7 +52,10 @@ class ConversationRecord:
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """A row of `messages`; `tool_calls` is None for a message without any."""
+    """A row of `messages`; `tool_calls` is None for a message without any.
+
+    A message that `is_record` was written about another program's call, not by the person or the model.
+    """
 
     id: int
     role: Role
@@ -53,6 +63,7 @@ class MessageRecord:
     tool_calls: Sequence[dict[str, Any]] | None
     created_at: datetime
     turn_id: uuid.UUID | None
+    is_record: bool
 
 
 @dataclass(frozen=True, slots=True)
