@@ -57,12 +57,23 @@ conformance: node  ## test /mcp with the public conformance suite and MCP Inspec
 	$(BIN)/python -m pytest -o cache_dir=.local/cache/pytest -rP tests/conformance
 
 .PHONY: lint
-lint: environment  ## run ruff, mypy, the import contracts, and the check of the template
+lint: environment  ## run ruff, mypy, the import contracts, the check of the templates, and the security scanners
+	@$(MAKE) --no-print-directory -j 2 lint-code lint-templates lint-security
+
+.PHONY: lint-code
+lint-code: environment
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && \
 		$(BIN)/lint-imports --cache-dir .local/cache/import-linter
+
+.PHONY: lint-templates
+lint-templates: environment
 	$(SAM) validate --lint && $(SAM) validate --lint -t functions/migrate/template.yaml && \
 		$(SAM) validate --lint -t deploy/role.yaml
 	$(BIN)/actionlint && $(BIN)/zizmor --offline --quiet .
+
+.PHONY: lint-security
+lint-security: environment
+	@$(BIN)/python -m local.security
 
 .PHONY: eval
 eval: environment  ## judge conversations with the configured model, as in: make eval ARGS='--runs 5 --write'

@@ -27,10 +27,10 @@ from local.loopback import free_port
 
 HOST = "127.0.0.1"
 ROLE = "taskchat"
-PASSWORD = "p%ss:w/rd@41?"  # noqa: S105 - of a server on loopback that lives as long as its process
+PASSWORD = "p%ss:w/rd@41?"  # noqa: S105 - of a server on loopback that lives as long as its process # nosec B105
 """Has characters that need encoding in a URL, so that the tests show that all code keeps them."""
-ON_DISK = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108 - a folder of our own is made there
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made there
+ON_DISK = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108 - a folder of our own is made there # nosec B108
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made there # nosec B108
 """A database has 300 files. Creating it takes 15 ms in memory and 30 to 300 ms on a disk."""
 MEMORY_BYTES = 1 << 30
 """Enough for several servers. Many containers have only 64 MB there."""

@@ -4,12 +4,9 @@ The emulator runs each Lambda function with its own interpreter and shows it its
 the functions for the Python that runs this module.
 """
 
-import hashlib
 import os
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -18,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.loopback import HOST, free_port
-from local.toolchain import TOOLS, install
+from local.tool_environment import tool_python
 
 REGION = "eu-central-1"
 KEY = "test"
@@ -63,7 +60,7 @@ def cloud(folder: Path) -> Iterator[Cloud]:
     Raises:
         CloudError: it ended, or did not answer in time.
     """
-    python = _environment()
+    python = tool_python("cloud", _REQUIREMENTS)
     port = free_port()
     url = f"http://{HOST}:{port}"
     log = folder / "cloud.log"
@@ -101,29 +98,11 @@ def cloud(folder: Path) -> Iterator[Cloud]:
             process.wait()
 
 
-def _environment() -> Path:
-    """Return the interpreter of the emulator's environment, made at the first call."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    digest = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    home = TOOLS / f"cloud-python{version}-{digest}"
-    if not home.exists():
-        TOOLS.mkdir(exist_ok=True)
-        # Made beside its final place and renamed, so that two first runs at once do no harm.
-        with tempfile.TemporaryDirectory(dir=TOOLS) as scratch:
-            target = Path(scratch) / home.name
-            subprocess.run([sys.executable, "-m", "venv", "--without-pip", target], check=True)
-            packages = target / "lib" / f"python{version}" / "site-packages"
-            install(packages, version, "--require-hashes", "-r", str(_REQUIREMENTS))
-            if not home.exists():
-                target.rename(home)
-    return home / "bin" / "python"
-
-
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < end:
         try:
-            with urllib.request.urlopen(f"{url}/_ministack/health", timeout=1):  # noqa: S310 - it is our own
+            with urllib.request.urlopen(f"{url}/_ministack/health", timeout=1):  # noqa: S310 - it is our own # nosec B310
                 return
         except OSError:
             time.sleep(0.05)

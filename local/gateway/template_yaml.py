@@ -20,7 +20,7 @@ def load(text: str) -> Any:
     Raises:
         yaml.YAMLError: the text is not YAML.
     """
-    return yaml.load(text, Loader=_TemplateLoader)  # noqa: S506 - the loader is a safe one
+    return yaml.load(text, Loader=_TemplateLoader)  # noqa: S506 - the loader is a safe one # nosec B506
 
 
 def _function(loader: _TemplateLoader, name: str, node: yaml.Node) -> dict[str, Any]:

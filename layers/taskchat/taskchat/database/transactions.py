@@ -176,5 +176,5 @@ def _pauses() -> Iterator[float]:
     pause = FIRST_PAUSE_SECONDS
     while True:
         # The jitter keeps instances that failed together from retrying together.
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it # nosec B311
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,1 @@
+"""The security scanners of `make lint`."""
