@@ -59,7 +59,7 @@ def current_commit() -> str:
 
 
 def _git(*arguments: str) -> bytes:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)  # noqa: S607
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)  # noqa: S607 - the git of the developer's PATH
     if done.returncode:
         raise UnknownRevisionError(done.stderr.decode().strip())
     return done.stdout

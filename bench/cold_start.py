@@ -41,7 +41,7 @@ def measure(runs: int, checkouts: Sequence[Checkout]) -> Section:
     """Measure every function of every build, and the floors, in random order within a run."""
     with _starts(checkouts) as starts:
         results: dict[tuple[str, str], list[dict[str, float]]] = {(each.function, each.variant): [] for each in starts}
-        shuffled = random.Random(0)  # noqa: S311
+        shuffled = random.Random(0)  # noqa: S311 - the same order on every run
         for run in range(runs + 1):
             for each in shuffled.sample(starts, len(starts)):
                 figures = _cold_start(each)

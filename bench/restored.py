@@ -43,7 +43,7 @@ def measure(runs: int, checkouts: Sequence[Checkout]) -> Section:
                 process = worker("bench.restored", environment, [function], checkout.root)
                 snapshots[function, checkout.name] = stack.enter_context(process)
         results: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in sorted(snapshots)}
-        shuffled = random.Random(0)  # noqa: S311
+        shuffled = random.Random(0)  # noqa: S311 - the same order on every run
         for _ in range(runs):
             for key in shuffled.sample(list(snapshots), len(snapshots)):
                 results[key].append(snapshots[key].ask("restore"))

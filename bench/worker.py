@@ -79,7 +79,6 @@ def serve(make_commands: Callable[[], Mapping[str, Command]]) -> None:
         command, arguments = json.loads(line)
         try:
             answer = {"result": commands[command](**arguments)}
-        # The outermost layer of the process: the caller gets the error.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the outermost layer of the process: the caller gets the error
             answer = {"error": f"{type(error).__name__}: {error}"[:2_000]}
         answers.write(json.dumps(answer) + "\n")

@@ -19,6 +19,7 @@ INVOKE_ONCE = Config(connect_timeout=10, read_timeout=320, retries={"mode": "sta
 @cache
 def client(service: str, region: str, config: Config = _CONFIG) -> Any:
     """Return the client of a service."""
+    # The stubs of boto3 know a client by the literal name of its service.
     return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]
 
 

@@ -66,7 +66,7 @@ class Neon:
         for attempt in range(ATTEMPTS):
             request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310 - our own URL
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 # nosec B310
+                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # nosec B310 # noqa: S310 - our own URL
                     return json.loads(answer.read() or b"{}")
             except urllib.error.HTTPError as error:
                 with error:

@@ -115,7 +115,7 @@ def _at_once_after_rollback(stage: Stage, served: Mapping[str, str]) -> Stage:
 
 def _commit() -> str:
     described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - the git of the developer's PATH
         cwd=ROOT,
         capture_output=True,
         text=True,

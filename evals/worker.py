@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from evals.case import Outcome
+from evals.cases import BY_NAME
 from local.environment import sqlite_url
+from local.lambda_events import LambdaContext
 
 
 def start(folder: str) -> None:
     """Give this process a migrated SQLite database in a folder."""
     os.environ["DATABASE_URL"] = sqlite_url(Path(folder) / f"{os.getpid()}.sqlite3")
     os.environ.update(POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true")
-    # The functions read the environment when they are imported.
-    from functions.migrate import app as migrate  # noqa: PLC0415
-    from local.lambda_events import LambdaContext  # noqa: PLC0415
+    from functions.migrate import app as migrate  # noqa: PLC0415 - it reads the environment when it is imported
 
     context: Any = LambdaContext(function_name="migrate")
     migrate.handler({}, context)
@@ -22,7 +22,6 @@ def start(folder: str) -> None:
 
 def run(name: str) -> Outcome:
     """Run the case of that name."""
-    from evals.cases import BY_NAME  # noqa: PLC0415
-    from evals.runner import run_case  # noqa: PLC0415
+    from evals.runner import run_case  # noqa: PLC0415 - its functions read the environment when they are imported
 
     return run_case(BY_NAME[name])

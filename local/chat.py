@@ -139,7 +139,7 @@ def _send(
     url: str, method: str, path: str, body: dict[str, Any] | None = None, headers: Mapping[str, str] | None = None
 ) -> Any:
     """Send a request and return the answer; try again with the same key if the answer says when."""
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(  # noqa: S310 - our own gateway
         url + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),

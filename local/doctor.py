@@ -184,9 +184,13 @@ def _caching(second: Completion) -> Finding:
 def _warnings() -> Iterator[list[str]]:
     """Collect the warnings about parameters that the provider refuses, in place of logging them."""
     texts: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(record.getMessage())
+
     logger = logging.getLogger(_PROVIDER_LOGGER)
-    handler = logging.Handler()
-    handler.emit = lambda record: texts.append(record.getMessage())  # type: ignore[method-assign]
+    handler = Collector()
     logger.addHandler(handler)
     try:
         yield texts

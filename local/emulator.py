@@ -77,7 +77,7 @@ class Emulator:
 
     def invoke(self, event: object) -> Any:
         """Send one event and return the answer; a failed one is `{"errorType": …, "errorMessage": …}`, as in Lambda."""
-        request = urllib.request.Request(self._url, data=json.dumps(event).encode(), method="POST")  # noqa: S310
+        request = urllib.request.Request(self._url, data=json.dumps(event).encode(), method="POST")  # noqa: S310 - our own
         with _opener.open(request) as answer:
             content = answer.read().decode()
         try:

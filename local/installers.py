@@ -96,7 +96,7 @@ def unusable_certificates(environment: Mapping[str, str]) -> dict[str, str]:
     ]
     for name in _CERTIFICATE_BUNDLES:
         path = environment.get(name, "").strip()
-        named.append((name, path, _fault_of_folder if os.path.isdir(path) else _fault_of_file))  # noqa: PTH112
+        named.append((name, path, _fault_of_folder if os.path.isdir(path) else _fault_of_file))  # noqa: PTH112 - a Path has no trailing blank or slash
     return {
         name: f"{name} names {path}, which {fault}"
         for name, path, fault_of in named

@@ -232,7 +232,7 @@ def _handler_for(queue: Queue) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
             """Write nothing: a message is not news to the person at the console."""
 
     return Handler

@@ -326,7 +326,7 @@ def _download_uv(locked: dict[str, Any], target: Path) -> None:
     platform_tag = f"-manylinux_2_17_{platform.machine()}"
     try:
         wheel = next(wheel for wheel in locked["wheels"] if platform_tag in wheel["url"])
-        with urllib.request.urlopen(wheel["url"], timeout=120) as answer:  # noqa: S310 # nosec B310
+        with urllib.request.urlopen(wheel["url"], timeout=120) as answer:  # nosec B310 # noqa: S310 - the lock's URL
             content = answer.read()
     except (OSError, StopIteration) as error:
         raise ToolchainError(f"uv cannot be downloaded; install pip, or repair the network{_network_hint()}") from error

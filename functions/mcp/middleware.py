@@ -41,6 +41,7 @@ async def answer_errors(ctx: ServerRequestContext[Any, Any], call_next: CallNext
         note_problem(error)
         raise _protocol_error(error) from error
     except Exception as error:
+        # The outermost layer of the endpoint: the SDK would answer a defect with the text of its exception.
         raise _protocol_error(note_defect(error)) from error
 
 

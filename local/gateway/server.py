@@ -227,7 +227,7 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
             if has_body and self.command != "HEAD":
                 self.wfile.write(answer.body)
 
-        def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - the base class passes them
             """Answer a malformed request in the form of API Gateway instead of a page of HTML."""
             self.close_connection = True
             self.request_version = self.protocol_version
@@ -236,7 +236,7 @@ def _handler_for(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
         def version_string(self) -> str:
             return "taskchat-local"
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
             """Write nothing: `access_log` gets the line."""
 
     return Handler

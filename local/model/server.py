@@ -76,7 +76,7 @@ class OfflineModelHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Keep the console quiet: the gateway's line about the request is enough."""
 
 

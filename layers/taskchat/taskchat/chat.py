@@ -357,6 +357,7 @@ class _RunningTurn:
             yield
         except (TurnSupersededError, TurnCancelledError):
             raise
+        # An interrupt or an exit ends the work on the turn too, and the lease would hold the next attempt up.
         except BaseException as error:
             if isinstance(error, TaskchatError):
                 error.turn_id = self.lease.turn_id

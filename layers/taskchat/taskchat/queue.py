@@ -46,8 +46,8 @@ class SqsQueue:
     @cached_property
     def _client(self) -> Any:
         # The SDK takes 0.2 s to import, which an invocation that sends nothing does not need.
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
+        import boto3  # noqa: PLC0415 - see above
+        from botocore.config import Config  # noqa: PLC0415 - see above
 
         limits = Config(
             connect_timeout=SEND_TIMEOUT_SECONDS, read_timeout=SEND_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}

@@ -73,14 +73,17 @@ class Refusal:
 
     @property
     def is_rate_limit(self) -> bool:
+        """Whether the provider asks to send less, so that waiting helps."""
         return self.status == HTTPStatus.TOO_MANY_REQUESTS and not self.is_quota
 
     @property
     def is_overload(self) -> bool:
+        """Whether the provider has too much to do, whoever asks."""
         return self.status in (HTTPStatus.SERVICE_UNAVAILABLE, _OVERLOADED)
 
     @property
     def is_too_long(self) -> bool:
+        """Whether the prompt is longer than the model or the plan takes."""
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return True
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -90,6 +93,7 @@ class Refusal:
 
     @property
     def is_filtered(self) -> bool:
+        """Whether a content filter refused the prompt."""
         return self.status in (400, 403, 422, 451) and bool(_FILTERED.search(self.text))
 
     @property
@@ -108,6 +112,7 @@ class Refusal:
 
     @property
     def is_no_tools(self) -> bool:
+        """Whether the model or the server cannot call tools."""
         return bool(_NO_TOOLS.search(self.text))
 
     @property

@@ -32,28 +32,32 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SHORT_ID_CHARACTERS = 9
 
 
-class Recorded(Protocol):
-    """A recorded message. `tool_calls` holds elements of the audit trail, `model_context` data for the provider."""
-
-    @property
-    def role(self) -> str: ...
-    @property
-    def content(self) -> str: ...
-    @property
-    def tool_calls(self) -> Sequence[Mapping[str, Any]] | None: ...
-    @property
-    def model_context(self) -> Mapping[str, Any] | None: ...
-
-
 class RecordedStep(Protocol):
     """A recorded step of the running turn."""
 
     @property
-    def content(self) -> str: ...
+    def content(self) -> str:
+        """The words of the message."""
+        ...
+
     @property
-    def tool_calls(self) -> Sequence[Mapping[str, Any]] | None: ...
+    def tool_calls(self) -> Sequence[Mapping[str, Any]] | None:
+        """Elements of the audit trail."""
+        ...
+
     @property
-    def model_context(self) -> Mapping[str, Any] | None: ...
+    def model_context(self) -> Mapping[str, Any] | None:
+        """Data for the provider."""
+        ...
+
+
+class Recorded(RecordedStep, Protocol):
+    """A recorded message of the history."""
+
+    @property
+    def role(self) -> str:
+        """The author: `user`, `assistant` or `system`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ def messages_page(
 
 
 def is_own(user_id: uuid.UUID, conversation_id: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a row of `conversations` is this conversation of this person."""
     return sa.and_(CONVERSATIONS.c.id == conversation_id, CONVERSATIONS.c.user_id == user_id)
 
 
@@ -163,6 +164,11 @@ def _newest(statement: sa.Select[Any], order: Sequence[sa.Column[Any]], limit: i
 
 
 def one_conversation(connection: Connection, statement: sa.Executable, conversation_id: int) -> ConversationRecord:
+    """Run a statement that returns `CONVERSATION_COLUMNS` of the conversation.
+
+    Raises:
+        NotFoundError: the statement returned no row, so the person has no such conversation.
+    """
     row = connection.execute(statement).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no conversation {conversation_id}.")

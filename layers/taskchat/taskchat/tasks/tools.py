@@ -186,7 +186,7 @@ def update_task(
     description: Description | None = None,
     priority: PriorityName | None = None,
     due_at: DueAt | None = None,
-    clear: Annotated[Clearable, Field(description="What to remove from the task altogether.")] = [],  # noqa: B006
+    clear: Annotated[Clearable, Field(description="What to remove from the task altogether.")] = [],  # noqa: B006 - read only
 ) -> UpdatedTask:
     """Change a task's title, description, priority or due date. Only what is given changes.
 
