@@ -13,7 +13,7 @@ ISSUER = "https://issuer.example"
 
 @dataclass
 class LambdaContext:
-    """What a handler may ask of its context; `remaining_ms` is fixed unless a test makes it run."""
+    """The context of an invocation; `remaining_ms` is fixed unless a test makes it run."""
 
     remaining_ms: Callable[[], int] = lambda: 29_000
     function_name: str = "function"

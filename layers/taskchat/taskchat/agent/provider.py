@@ -33,7 +33,7 @@ class Prompt:
     messages: Sequence[Message]
     may_call_tools: bool = True
     provider_state: Mapping[str, Any] | None = None
-    """What the provider returned with the last step of the running turn."""
+    """State that the provider returned with the last step of the running turn."""
     conversation_key: str | None = None
     """An opaque name of the conversation; a provider may use it to find its cache."""
     user_key: str | None = None

@@ -25,7 +25,7 @@ _PASSING = {
 }
 _RETRY_IN = re.compile(r"(?:retry|try again) (?:in|after) (?:(\d+)m)?(\d+(?:\.\d+)?)(ms|s\b| ?seconds)")
 _KEY = re.compile(r"\b(?:sk|gsk|xai|pk)-\S+|\S*\*{3,}\S*")
-"""What a key looks like; OpenAI's own message about a wrong key shows its beginning and its end."""
+"""The form of a key. OpenAI's own message about a wrong key shows the key's beginning and end."""
 _QUOTED = re.compile(r"'([^']+)'|\"([^\"]+)\"|`([^`]+)`")
 
 # Words by which providers say that the prompt does not fit: OpenAI and vLLM, llama.cpp and LM Studio, Gemini, Anthropic
