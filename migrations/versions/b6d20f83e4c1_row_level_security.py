@@ -22,6 +22,7 @@ branch_labels: None = None
 depends_on: None = None
 LOSSES: tuple[str, ...] = ()
 
+TABLES = ("users", "tasks", "conversations", "turns", "messages")
 CHANGES = "SELECT, INSERT, UPDATE, DELETE"
 # OFFSET 0 makes PostgreSQL look one conversation up by its primary key for each row. Without it, PostgreSQL may read
 # all of the person's conversations for a page of messages. A comparison in place of EXISTS would be expected to keep
@@ -57,11 +58,30 @@ SECURITY = (
     f"GRANT EXECUTE ON FUNCTION taskchat_turn_user(uuid) TO {APP_ROLE}",
 )
 """Statements that may run again; the migrate function restores row-level security with them."""
+GRANTED_BEFORE = """
+DO $$
+DECLARE
+    name text;
+    grantees text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['users', 'tasks', 'conversations', 'turns', 'messages'] LOOP
+        SELECT string_agg(DISTINCT grantee::regrole::text, ', ') INTO grantees
+        FROM pg_class, aclexplode(relacl)
+        WHERE oid = to_regclass(name)
+        AND grantee NOT IN (0, relowner, 'taskchat_app'::regrole, 'taskchat_sweep'::regrole);
+        IF grantees IS NOT NULL THEN
+            EXECUTE format('CREATE POLICY granted_before ON %I TO %s USING (true)', name, grantees);
+        END IF;
+    END LOOP;
+END
+$$
+"""
+"""Leave other roles the rows that they had privileges on. The release before may log in as one of them."""
 
 
 def upgrade() -> None:
     """Make the roles, and a policy for each table."""
-    execute(SECURITY)
+    execute((*SECURITY, GRANTED_BEFORE))
 
 
 def downgrade() -> None:
@@ -69,6 +89,7 @@ def downgrade() -> None:
     execute(
         (
             "DROP FUNCTION taskchat_turn_user(uuid)",
+            *(f"DROP POLICY IF EXISTS granted_before ON {table}" for table in TABLES),
             *unprotect("turns", roles=(APP_ROLE, SWEEP_ROLE)),
             *unprotect("messages", sequence="messages_id_seq"),
             *unprotect("conversations", sequence="conversations_id_seq"),
