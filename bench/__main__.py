@@ -15,6 +15,7 @@ TABLES: Mapping[str, str] = {
     "turn": "a turn beside the same turn of other libraries, by length of the conversation",
     "round_trips": "round trips to the database in one turn",
     "crowd": "many turns at once through PgBouncer",
+    "row_security": "the price of row-level security",
     "prompt_cache": "input tokens of a long conversation that hit the provider's cache",
 }
 """Each is a module of this package with `measure(runs, checkouts)`; add a table by adding a module and a line here."""

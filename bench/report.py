@@ -13,7 +13,7 @@ from bench.checkouts import current_commit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("openai-agents", "langgraph", "langgraph-checkpoint-postgres", "pydantic-ai-slim", "dbos", "openai")
-TEXT_COLUMNS = {"function", "variant", "subject"}
+TEXT_COLUMNS = {"function", "variant", "subject", "transaction"}
 HEAD = """\
 # Results
 
