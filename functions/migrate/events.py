@@ -64,7 +64,7 @@ class Check(_Action):
 
 
 class Verify(_Action):
-    """Fail unless the database keeps the contract: tables, indexes, triggers and encoding."""
+    """Fail unless the database keeps the contract: tables, indexes, triggers, policies and encoding."""
 
     action: Literal["verify"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import URL, Connection, Engine, create_engine, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from local.postgres import postgres_database
 from taskchat.database import driver_url
@@ -185,3 +185,15 @@ def test_the_sweep_reads_no_text(connection: Connection, statement: str) -> None
 
     with pytest.raises(ProgrammingError, match="permission denied"):
         connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize(("user_id", "shown"), [(ANN, "seen: ann"), (BOB, "seen: bob")])
+def test_a_cheap_function_runs_after_the_policy(connection: Connection, user_id: uuid.UUID, shown: str) -> None:
+    become(connection, user_id)
+    connection.exec_driver_sql(
+        "CREATE FUNCTION pg_temp.show(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001"
+        " AS 'BEGIN RAISE EXCEPTION ''seen: %%'', $1; END'"
+    )
+
+    with pytest.raises(DBAPIError, match=shown):
+        connection.exec_driver_sql("SELECT * FROM tasks WHERE pg_temp.show(title)")

@@ -66,7 +66,11 @@ class Relay:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                server = socket.create_connection((HOST, self._target))
+                try:
+                    server = socket.create_connection((HOST, self._target))
+                except OSError:
+                    client.close()
+                    continue
                 self._pairs.append((client, server))
                 threading.Thread(target=self._pump, args=(client, server), daemon=True).start()
 

@@ -1,14 +1,16 @@
-"""Turns while the pooler and the server restart, sessions are killed and the database is read-only.
+"""Turns of two people while the pooler and the server restart, sessions are killed, the database is read-only, and the
+network holds answers back and drops them.
 
 Each turn is asked for once, so a client would not have noticed anything but a delay.
 """
 
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlalchemy import URL, Connection, select
@@ -18,26 +20,35 @@ from local.pgbouncer import Pooler, pooler, program
 from local.postgres import Server, execute, postgres_database, restartable_server
 from taskchat.chat import Chat, ChatReply
 from taskchat.database import Database
-from taskchat.models import Message, Task, Turn, TurnStatus
+from taskchat.models import CONVERSATIONS, MESSAGES, TASKS, TURNS, Message, Task, Turn, TurnStatus
+from taskchat.principal import Principal
 from tests.conftest import migrate
 from tests.support.owner import as_owner
+from tests.support.relay import Relay, relay
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
-from tests.taskchat.conftest import request_of
+from tests.taskchat.conftest import ANN, request_of
 
 pytestmark = pytest.mark.skipif(program() is None, reason="PgBouncer is not installed (Debian: apt install pgbouncer)")
 
-WORKERS = 2
+WORKERS = 4
+POOL_SIZE = 2
+PEOPLE = [ANN, Principal(uuid.UUID(int=2), "https://issuer.example bob")]
 FAULTS = 3
 SECONDS_BETWEEN_FAULTS = 0.3
 
 
 @dataclass(frozen=True)
 class Installation:
-    """A migrated database on a server of its own, behind a pooler."""
+    """A migrated database on a server of its own, behind a pooler, and a relay before that."""
 
     server: Server
     pooler: Pooler
+    wire: Relay
     database: URL
+
+    def url(self) -> str:
+        """Return the URL that the functions have."""
+        return self.database.set(port=self.wire.port).render_as_string(hide_password=False)
 
     def administer(self, statement: str) -> None:
         """Run a statement as a superuser in another database, past the pooler."""
@@ -54,9 +65,13 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def installation(server: Server) -> Iterator[Installation]:
     """Return an installation with an empty database."""
-    with postgres_database(server.url) as url, pooler(server.url, pool_size=2) as running:
+    with (
+        postgres_database(server.url) as url,
+        pooler(server.url, pool_size=POOL_SIZE) as running,
+        relay(running.port) as wire,
+    ):
         migrate(url)
-        yield Installation(server, running, url)
+        yield Installation(server, running, wire, url)
 
 
 def restart_the_pooler(installation: Installation) -> None:
@@ -79,13 +94,19 @@ def make_read_only_for_a_moment(installation: Installation) -> None:
     installation.administer("SELECT pg_reload_conf()")
 
 
+def drop_answers(installation: Installation) -> None:
+    installation.wire.stall()
+    time.sleep(0.2)
+    installation.wire.close_for(0.1)
+
+
 def add_milk(request: ReceivedRequest) -> Answer:
     has_result = request.messages[-1]["role"] == "tool"
     return says("Added.") if has_result else calls(("create_task", {"title": "Milk"}))
 
 
 @pytest.mark.parametrize(
-    "fault", [restart_the_pooler, restart_the_server, kill_all_sessions, make_read_only_for_a_moment]
+    "fault", [restart_the_pooler, restart_the_server, kill_all_sessions, make_read_only_for_a_moment, drop_answers]
 )
 def test_turns_outlive_the_fault(
     installation: Installation,
@@ -99,12 +120,13 @@ def test_turns_outlive_the_fault(
     failures: list[Exception] = []
 
     def keep_asking(worker: int) -> None:
-        database = Database(lambda: installation.pooler.to(installation.database))
+        database = Database(installation.url)
         chat = chat_over(database)
         number = 0
         try:
             while not is_over.is_set():
-                replies.append(chat.answer(request_of(f"{worker} {number}"), lambda: 25.0))
+                request = replace(request_of(f"{worker} {number}"), principal=PEOPLE[worker % len(PEOPLE)])
+                replies.append(chat.answer(request, lambda: 25.0))
                 number += 1
         except Exception as error:  # noqa: BLE001 - the main thread shows it
             failures.append(error)
@@ -138,3 +160,14 @@ def assert_each_turn_happened_once(connection: Connection, turns: int) -> None:
     assert statuses == {TurnStatus.FINISHED: turns}
     assert titles == {"Milk": turns}
     assert replies == {"Add milk": turns, "": turns, "Added.": turns}
+    by_person = {
+        column.table.name: Counter(connection.execute(select(column)).scalars())
+        for column in (TASKS.c.user_id, TURNS.c.user_id, CONVERSATIONS.c.user_id)
+    }
+    assert by_person["tasks"] == by_person["turns"] == by_person["conversations"]
+    owners = (
+        select(TURNS.c.user_id, CONVERSATIONS.c.user_id)
+        .join_from(MESSAGES, TURNS)
+        .join(CONVERSATIONS, CONVERSATIONS.c.id == MESSAGES.c.conversation_id)
+    )
+    assert all(turn_owner == owner for turn_owner, owner in connection.execute(owners))
