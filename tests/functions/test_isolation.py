@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, select, text
+from sqlalchemy import Connection, Engine, event, false, or_, select, text
 from sqlmodel import SQLModel
 
 from functions.mcp.prompts import PROMPTS
@@ -167,13 +167,21 @@ def stored_of(user: str, cursors: tuple[str, ...], connection: Connection) -> St
 def rows_of(user: str, conversations: Sequence[int], connection: Connection) -> list[str]:
     """Return all rows of a person, and all in the person's conversations, whoever wrote them."""
     own = user_id_of(user)
+    of_person = {
+        table.name: table.c.user_id == own for table in SQLModel.metadata.sorted_tables if "user_id" in table.c
+    }
+    in_conversations = {
+        "messages": MESSAGES.c.conversation_id.in_(conversations),
+        "turns": TURNS.c.conversation_id.in_(conversations),
+    }
     statements = [
-        select(USERS).where(USERS.c.id == own),
-        select(TASKS).where(TASKS.c.user_id == own).order_by(TASKS.c.id),
-        select(CONVERSATIONS).where(CONVERSATIONS.c.user_id == own).order_by(CONVERSATIONS.c.id),
-        select(MESSAGES).where(MESSAGES.c.conversation_id.in_(conversations)).order_by(MESSAGES.c.id),
-        select(TURNS).where((TURNS.c.user_id == own) | TURNS.c.conversation_id.in_(conversations)).order_by(TURNS.c.id),
+        select(table)
+        .where(or_(of_person.get(table.name, false()), in_conversations.get(table.name, false())))
+        .order_by(*table.primary_key.columns)
+        for table in tables
+        if table is not USERS
     ]
+    statements.append(select(USERS).where(USERS.c.id == own))
     return [str(tuple(row)) for statement in statements for row in connection.execute(statement)]
 
 
