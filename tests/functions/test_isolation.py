@@ -167,9 +167,8 @@ def stored_of(user: str, cursors: tuple[str, ...], connection: Connection) -> St
 def rows_of(user: str, conversations: Sequence[int], connection: Connection) -> list[str]:
     """Return all rows of a person, and all in the person's conversations, whoever wrote them."""
     own = user_id_of(user)
-    of_person = {
-        table.name: table.c.user_id == own for table in SQLModel.metadata.sorted_tables if "user_id" in table.c
-    }
+    tables = SQLModel.metadata.sorted_tables
+    of_person = {table.name: table.c.user_id == own for table in tables if "user_id" in table.c}
     in_conversations = {
         "messages": MESSAGES.c.conversation_id.in_(conversations),
         "turns": TURNS.c.conversation_id.in_(conversations),
