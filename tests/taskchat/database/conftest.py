@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Connection, make_url, text
 
+from local.pgbouncer import Pooler, pooler
 from local.postgres import execute
 from taskchat.database import Database
 from tests.support.owner import as_owner
@@ -37,6 +38,13 @@ def connect_to() -> Iterator[Connect]:
 def postgres(connect_to: Connect, postgres_url: str) -> Database:
     """Return a `Database` on a migrated PostgreSQL."""
     return connect_to(postgres_url)
+
+
+@pytest.fixture
+def narrow_pooler(postgres_server_url: URL) -> Iterator[Pooler]:
+    """Return a pooler with one connection to each database."""
+    with pooler(postgres_server_url, pool_size=1) as running:
+        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
@@ -76,13 +76,6 @@ def test_an_id_cannot_carry_a_statement(postgres: Database, forged: str) -> None
     assert anything(forged, who) == (True, "taskchat_app", forged)
     with pytest.raises(DBAPIError):
         anything(forged, lambda connection: connection.execute(select(TASKS.c.id)).all())
-
-
-@pytest.fixture
-def narrow_pooler(postgres_server_url: URL) -> Iterator[Pooler]:
-    """Return a pooler with one connection to each database."""
-    with pooler(postgres_server_url, pool_size=1) as running:
-        yield running
 
 
 def commit(database: Database) -> None:

@@ -3,14 +3,14 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import psycopg2
 import pytest
-from sqlalchemy import URL, Connection, make_url, text
+from sqlalchemy import Connection, make_url, text
 
-from local.pgbouncer import Pooler, pooler, program
+from local.pgbouncer import Pooler, program
 from taskchat.database import Database, postgres
 from taskchat.errors import DatabaseUnavailableError
 from tests.support.owner import as_owner
@@ -19,13 +19,6 @@ from tests.taskchat.database.conftest import ONE, Administer, Connect, answer, s
 pytestmark = pytest.mark.skipif(program() is None, reason="PgBouncer is not installed (Debian: apt install pgbouncer)")
 
 SETTINGS = ("statement_timeout", "idle_in_transaction_session_timeout", "default_transaction_read_only")
-
-
-@pytest.fixture
-def narrow_pooler(postgres_server_url: URL) -> Iterator[Pooler]:
-    """Return a pooler with one connection to each database."""
-    with pooler(postgres_server_url, pool_size=1) as running:
-        yield running
 
 
 @pytest.fixture
