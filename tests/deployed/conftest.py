@@ -1,6 +1,7 @@
 """The verbs of deployment on an emulated AWS account: no Docker, loopback only, a real PostgreSQL behind the functions.
 
-All of it is one xdist group and one account, so the tests of a module run in their order.
+All of it is one xdist group and one account. A test leaves the stage `dev` as it found it: its build, its settings and
+what they deploy may differ while a test runs, so a test that compares releases begins with one of its own.
 """
 
 import importlib.util
@@ -31,6 +32,8 @@ from local.toolchain import ROOT
 from tests.support.built import built_once
 
 STACK = "taskchat-dev"
+HTTP_TIMEOUT_SECONDS = 15
+"""Half of the template's, so that a test of an outage waits half as long."""
 PEOPLE = ("ann@example.com", "bob@example.com")
 
 
@@ -43,8 +46,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("deployed"))
             if elsewhere:
                 item.add_marker(pytest.mark.skip("the functions are built for Linux on x86_64"))
-    # Whatever is deployed is deleted by the tests of its end.
-    items.sort(key=lambda item: item.path.name == "test_destroy.py")
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,17 @@ class Account:
     folder: Path
     build: Path
     parameters: dict[str, str]
+    stage: str = "dev"
     tokens: dict[str, str] = field(default_factory=dict)
     functions: tuple[str, ...] = ("ChatFunction", "ConversationsFunction", "McpFunction", "WorkerFunction")
     first: Run = field(default=Run(1, ""))
     """The first release."""
+    original: dict[Path, str | None] = field(default_factory=dict)
+    """The content of each file of the build that a test changed; None for one that was not there."""
+
+    @property
+    def stack(self) -> str:
+        return f"taskchat-{self.stage}"
 
     def client(self, service: str) -> Any:
         return boto3.client(  # type: ignore[call-overload]
@@ -91,17 +99,18 @@ class Account:
             aws_secret_access_key=self.cloud.environment["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def run(self, verb: str, *options: str, stage: str = "dev", **environment: str) -> Run:
+    def run(self, verb: str, *options: str, **environment: str) -> Run:
         """Run a verb as `make` does."""
         config = self.folder / "samconfig.toml"
+        section = "default" if self.stage == "dev" else self.stage
         overrides = json.dumps([f"{name}={value}" for name, value in self.parameters.items()])
         config.write_text(
-            f'[default.global.parameters]\nstack_name = "{STACK}"\nregion = "{REGION}"\n'
-            f'[default.deploy.parameters]\ntags = ["project=taskchat"]\nparameter_overrides = {overrides}\n'
+            f'[{section}.global.parameters]\nstack_name = "{self.stack}"\nregion = "{REGION}"\n'
+            f'[{section}.deploy.parameters]\ntags = ["project=taskchat"]\nparameter_overrides = {overrides}\n'
         )
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         ended = subprocess.run(
-            [sys.executable, "-m", "deploy", verb, stage, "--config", config, *options],
+            [sys.executable, "-m", "deploy", verb, self.stage, "--config", config, *options],
             cwd=ROOT,
             env=kept | dict(self.cloud.environment) | {"POLL_SECONDS": "0.2"} | environment,
             stdin=subprocess.DEVNULL,
@@ -122,11 +131,11 @@ class Account:
         return run
 
     def output(self, key: str) -> str:
-        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        stack = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
         return next(str(each["OutputValue"]) for each in stack["Outputs"] if each["OutputKey"] == key)
 
-    def resources(self, stack: str = STACK) -> dict[str, str]:
-        found = self.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    def resources(self) -> dict[str, str]:
+        found = self.client("cloudformation").describe_stack_resources(StackName=self.stack)["StackResources"]
         return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
 
     def live(self, function: str) -> dict[str, Any]:
@@ -155,7 +164,7 @@ class Account:
         return json.loads(answer["Payload"].read())
 
     def invoke_migrate(self, event: Mapping[str, Any]) -> Any:
-        answer = self.client("lambda").invoke(FunctionName=f"{STACK}-migrate", Payload=json.dumps(event))
+        answer = self.client("lambda").invoke(FunctionName=f"{self.stack}-migrate", Payload=json.dumps(event))
         return json.loads(answer["Payload"].read())
 
     def edit(self, path: str, old: str, new: str) -> None:
@@ -163,10 +172,24 @@ class Account:
         changed = [file for file in self.build.glob(f"*/{path}") if old in file.read_text()]
         assert changed, f"no {old!r} in {path}"
         for file in changed:
-            file.write_text(file.read_text().replace(old, new))
-            if file.suffix == ".py":
-                # The bytecode of the build is used without a look at the source.
-                Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+            self.write(file, file.read_text().replace(old, new))
+
+    def write(self, file: Path, content: str) -> None:
+        """Write a file of the build, until `restore`."""
+        self.original.setdefault(file, file.read_text() if file.exists() else None)
+        file.write_text(content)
+        if file.suffix == ".py":
+            # The bytecode of the build is used without a look at the source.
+            Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+
+    def restore(self) -> None:
+        """Put back the files of the build."""
+        for file, content in self.original.items():
+            if content is None:
+                file.unlink()
+            else:
+                file.write_text(content)
+        self.original.clear()
 
     def put_secret(self, name: str, value: str) -> None:
         secrets = self.client("secretsmanager")
@@ -186,8 +209,8 @@ class Account:
 
     def state(self) -> object:
         """Return all that a release may change."""
+        record = self.client("ssm").get_parameter(Name=f"/taskchat/{self.stage}/releases")["Parameter"]
         stacks = self.client("cloudformation").describe_stacks()["Stacks"]
-        record = self.client("ssm").get_parameter(Name="/taskchat/dev/releases")["Parameter"]
         changed = {stack["StackName"]: str(stack.get("LastUpdatedTime")) for stack in stacks}
         return changed, self.versions(), {name: self.published(name) for name in self.functions}, record["Version"]
 
@@ -248,6 +271,9 @@ def account(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Return an account with the secrets of `dev` in it, and nothing deployed."""
     folder = tmp_path_factory.mktemp("account")
     shutil.copytree(built_once(tmp_path_factory), folder / "build")
+    template = folder / "build" / "build" / "template.yaml"
+    text = template.read_text()
+    template.write_text(text.replace("Timeout: 29", f"Timeout: {HTTP_TIMEOUT_SECONDS}"))
     with offline_model() as model, cloud(folder) as running:
         account = Account(
             running,
