@@ -1,7 +1,6 @@
 """The verbs of deployment on an emulated AWS account: no Docker, loopback only, a real PostgreSQL behind the functions.
 
-All of it is one xdist group and one account. A test leaves the stage `dev` as it found it: its build, its settings and
-what they deploy may differ while a test runs, so a test that compares releases begins with one of its own.
+All of it is one xdist group and one account. A module leaves the stage `dev` as it found it, so they run in any order.
 """
 
 import importlib.util

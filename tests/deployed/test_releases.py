@@ -34,14 +34,21 @@ RENAMED = "taskchat/dev/renamed"
 REVISION_FILE = "migrate/MigrateFunction/migrations/versions/ffffffffffff_of_a_test.py"
 
 
-@pytest.fixture
-def stage(released: Account) -> Iterator[Account]:
-    """Return the account; its build and its parameters are put back after the test."""
-    parameters = dict(released.parameters)
+@pytest.fixture(scope="module")
+def changing(released: Account) -> Iterator[Account]:
+    """Return the account; after the tests of this module the first release serves again."""
     yield released
-    released.restore()
-    released.parameters.clear()
-    released.parameters.update(parameters)
+    released.deploy()
+
+
+@pytest.fixture
+def stage(changing: Account) -> Iterator[Account]:
+    """Return the account; its build and its parameters are put back after the test, and what serves is not."""
+    parameters = dict(changing.parameters)
+    yield changing
+    changing.restore()
+    changing.parameters.clear()
+    changing.parameters.update(parameters)
 
 
 def sentence(account: Account) -> str:
