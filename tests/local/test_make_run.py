@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import socket
 import sqlite3
@@ -49,6 +50,17 @@ def say(running: Running, message: str, **fields: Any) -> dict[str, Any]:
     assert status == 200, answer
     assert isinstance(answer, dict)
     return answer
+
+
+@pytest.fixture
+def own_database(sqlite_template: Path, tmp_path: Path) -> str:
+    """Return the URL of a database of the test's own.
+
+    A start continues the unfinished turns of its database, and would ask a scripted model for those of other tests.
+    """
+    path = tmp_path / "taskchat.sqlite3"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +141,13 @@ def test_a_second_start_shares_the_database(running: Running, start: Start) -> N
     second = start()
     assert second.port != running.port
     assert "feed the unicorn" in say(second, "Show me all my tasks")["response"].lower()
-    assert second.stop(signal.SIGINT) == (0, "")
+    second.process.send_signal(signal.SIGINT)
+    shown, complaints = second.process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (second.process.returncode, complaints) == (0, "")
+    # The console shows each request, but no message.
+    (line,) = shown.splitlines()
+    assert line.startswith("POST /chat 200 ")
+    assert "unicorn" not in (second.folder / ".local" / "functions.log").read_text(encoding="utf-8")
     assert say(running, "Show me all my tasks")["tool_calls"]
 
 
@@ -161,45 +179,23 @@ def test_an_unusable_database_is_refused_without_its_password(clone: Path, url: 
     assert "sesame" not in line
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything_even_during_a_request(start: Start, number: signal.Signals) -> None:
+def test_a_signal_stops_everything_even_during_a_request(start: Start, own_database: str) -> None:
     outcome: tuple[int, str] | None = None
 
     def stop(_request: ReceivedRequest) -> Silence:
         nonlocal outcome
-        outcome = started.stop(number)
+        outcome = started.stop(signal.SIGINT)
         return hangs()
 
     with ScriptedModel() as model, ThreadPoolExecutor() as executor:
         model.script(stop)
-        started: Running = start(OPENAI_BASE_URL=model.base_url)
+        started: Running = start(OPENAI_BASE_URL=model.base_url, DATABASE_URL=own_database)
         assert f"at {model.base_url}" in started.welcome
         asked = executor.submit(fetch, started, "POST", "/chat", {"message": "hi"})
         # The client gets a 503 or loses its connection, and may send the request again.
         error = asked.exception(TIMEOUT_SECONDS)
         assert asked.result()[0] == 503 if error is None else isinstance(error, OSError)
     assert outcome == (0, "")
-
-
-def test_the_functions_end_when_the_gateway_is_killed(start: Start) -> None:
-    running = start()
-    functions = [os.pidfd_open(process_id) for process_id in instances(running.process.pid)]
-    assert running.stop(signal.SIGKILL) == (-signal.SIGKILL, "")
-    assert functions
-    for function in functions:
-        assert select.select([function], [], [], TIMEOUT_SECONDS)[0]
-        os.close(function)
-
-
-def test_the_console_shows_each_request_but_no_message(start: Start, clone: Path) -> None:
-    running = start()
-    say(running, "Add a task to whisper a secret")
-    running.process.send_signal(signal.SIGINT)
-    shown, complaints = running.process.communicate(timeout=20)
-    (line,) = shown.splitlines()
-    assert line.startswith("POST /chat 200 ")
-    assert complaints == ""
-    assert "whisper" not in (clone / ".local" / "functions.log").read_text(encoding="utf-8")
 
 
 def test_it_survives_a_lost_console(start: Start) -> None:
@@ -210,32 +206,21 @@ def test_it_survives_a_lost_console(start: Start) -> None:
     running.process.stderr.close()
     for number in range(3):
         assert say(running, f"Add a task to count to {number}")["tool_calls"]
-    running.process.send_signal(signal.SIGTERM)
+    running.process.send_signal(signal.SIGHUP)
     assert running.process.wait(TIMEOUT_SECONDS) == 0
 
 
-def test_it_survives_a_hang_up_under_nohup(start: Start) -> None:
-    running = start(("nohup",))
-    running.process.send_signal(signal.SIGHUP)
-    assert say(running, "hi")["response"]
-    assert running.stop(signal.SIGTERM)[0] == 0
-
-
-def test_offline_it_needs_neither_proxy_nor_certificates(start: Start) -> None:
-    broken = {"ALL_PROXY": "socks5://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "SSL_CERT_FILE": "/no/such"}
-    # The tests themselves bypass proxies.
-    broken |= {"NO_PROXY": "", "no_proxy": ""}
-    running = start(**broken)
-    assert "curl --noproxy '*' -s" in running.welcome
-    assert say(running, "hi")["response"]
-    assert running.stop(signal.SIGTERM) == (0, "")
-
-
-def test_it_needs_no_home_and_no_python_variables(start: Start) -> None:
+def test_it_works_in_an_odd_shell_and_survives_a_hang_up(start: Start) -> None:
     odd = {"HOME": "/no/such", "TMPDIR": "/no/such", "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii"}
-    running = start(**odd)
+    # Offline it needs neither proxy nor certificates. The tests themselves bypass proxies.
+    odd |= {"ALL_PROXY": "socks5://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "SSL_CERT_FILE": "/no/such"}
+    odd |= {"NO_PROXY": "", "no_proxy": ""}
+    running = start(("nohup",), **odd)
+    assert "curl --noproxy '*' -s" in running.welcome
+    running.process.send_signal(signal.SIGHUP)
     assert say(running, "Add a task to greet Jörg")["response"].startswith('Added "Greet Jörg"')
-    assert running.stop(signal.SIGTERM) == (0, "")
+    status, complaints = running.stop(signal.SIGTERM)
+    assert (status, [line for line in complaints.splitlines() if not line.startswith("nohup:")]) == (0, [])
 
 
 def finished(running: Running, turn_id: str) -> dict[str, Any]:
@@ -250,7 +235,7 @@ def finished(running: Running, turn_id: str) -> dict[str, Any]:
     raise AssertionError(f"the turn does not end: {turn}")
 
 
-def test_a_turn_goes_on_when_every_function_was_killed(start: Start) -> None:
+def test_killed_functions_are_replaced_and_end_with_it(start: Start) -> None:
     running = start()
     for process_id in instances(running.process.pid):
         os.kill(process_id, signal.SIGKILL)
@@ -259,9 +244,15 @@ def test_a_turn_goes_on_when_every_function_was_killed(start: Start) -> None:
     if status == 500:
         status, turn = fetch(running, "POST", "/chat", {"message": "Add a task to rest"}, Prefer="respond-async")
     assert finished(running, turn["id"])["response"].startswith('Added "Rest"')
+    functions = [os.pidfd_open(process_id) for process_id in instances(running.process.pid)]
+    assert running.stop(signal.SIGKILL)[0] == -signal.SIGKILL
+    assert functions
+    for function in functions:
+        assert select.select([function], [], [], TIMEOUT_SECONDS)[0]
+        os.close(function)
 
 
-def test_a_turn_outlives_the_program(start: Start, clone: Path) -> None:
+def test_a_turn_outlives_the_program(start: Start, own_database: str) -> None:
     with ScriptedModel() as model:
         has_asked = threading.Event()
 
@@ -270,7 +261,7 @@ def test_a_turn_outlives_the_program(start: Start, clone: Path) -> None:
             return hangs()
 
         model.script(hang)
-        running: Running = start(OPENAI_BASE_URL=model.base_url)
+        running: Running = start(OPENAI_BASE_URL=model.base_url, DATABASE_URL=own_database)
         status, accepted = fetch(running, "POST", "/chat", {"message": "Add a task to wait"}, Prefer="respond-async")
         assert status == 202
         assert has_asked.wait(TIMEOUT_SECONDS)
@@ -280,9 +271,9 @@ def test_a_turn_outlives_the_program(start: Start, clone: Path) -> None:
         for process_id in functions:
             with suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
-    with closing(sqlite3.connect(clone / ".local" / "taskchat.sqlite3")) as database, database:
+    with closing(sqlite3.connect(own_database.removeprefix("sqlite:///"))) as database, database:
         database.execute("UPDATE turns SET lease_expires_at = '2026-01-01' WHERE status = 'running'")
-    assert finished(start(), accepted["id"])["response"].startswith('Added "Wait"')
+    assert finished(start(DATABASE_URL=own_database), accepted["id"])["response"].startswith('Added "Wait"')
 
 
 def test_functions_write_to_the_log_and_not_to_the_console(running: Running) -> None:
@@ -328,7 +319,7 @@ def test_make_chat_says_when_nothing_answers(clone: Path) -> None:
     assert "is `make run` running?" in line
 
 
-def test_control_c_in_make_chat_cancels_the_turn(start: Start, clone: Path) -> None:
+def test_control_c_in_make_chat_cancels_the_turn(start: Start, clone: Path, own_database: str) -> None:
     def interrupt(_request: ReceivedRequest) -> Silence:
         # The worker may ask the model before the chat has heard of its turn.
         assert heard.wait(TIMEOUT_SECONDS)
@@ -338,7 +329,7 @@ def test_control_c_in_make_chat_cancels_the_turn(start: Start, clone: Path) -> N
     heard = threading.Event()
     with ScriptedModel() as model:
         model.script(calls(("create_task", {"title": "Milk"})), interrupt)
-        running = start(OPENAI_BASE_URL=model.base_url)
+        running = start(OPENAI_BASE_URL=model.base_url, DATABASE_URL=own_database)
         terminal, other_end = os.openpty()
         with subprocess.Popen(
             [sys.executable, "-m", "local.chat"],
