@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +70,27 @@ def migration(build: Path, python_version: str, tmp_path_factory: pytest.TempPat
         return Migration(path, emulator.invoke({}))
 
 
-@pytest.fixture
-def sqlite_path(tmp_path: Path) -> Path:
-    """Return the path of an SQLite file of this test, which does not exist yet."""
-    return tmp_path / "taskchat.sqlite3"
+@pytest.fixture(scope="session")
+def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of the SQLite file of all functions here."""
+    return tmp_path_factory.mktemp("functions") / "taskchat.sqlite3"
 
 
 @pytest.fixture
 def migrated(migration: Migration, sqlite_path: Path) -> None:
-    """Give this test a migrated database."""
-    with closing(sqlite3.connect(migration.path)) as source, closing(sqlite3.connect(sqlite_path)) as target:
+    """Empty the tables, under the functions that run already."""
+    restore(migration.path, sqlite_path)
+
+
+def restore(source_path: Path, target_path: Path) -> None:
+    """Give a database the content of another, with whatever is connected to it."""
+    with closing(sqlite3.connect(source_path)) as source, closing(sqlite3.connect(target_path)) as target:
         source.backup(target)
 
 
 @pytest.fixture
 def start_function(build: Path, python_version: str, sqlite_path: Path) -> Iterator[StartFunction]:
-    """Start a built function on this test's database, with more variables where the test gives them."""
+    """Start a built function of the test's own, with more variables where the test gives them."""
     with ExitStack() as stack:
 
         def start_it(name: str, environment: Mapping[str, str] | None = None) -> Emulator:
@@ -94,7 +100,22 @@ def start_function(build: Path, python_version: str, sqlite_path: Path) -> Itera
         yield start_it
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def function(
+    build: Path, python_version: str, sqlite_path: Path, offline_provider: Mapping[str, str]
+) -> Iterator[StartFunction]:
+    """Return a built function by its name, started for all tests, because a start takes longer than most of them."""
+    with ExitStack() as stack:
+
+        @cache
+        def started(name: str) -> Emulator:
+            variables = {"DATABASE_URL": f"sqlite:///{sqlite_path}", **offline_provider}
+            return stack.enter_context(start(built_function(name, build), variables, python_version))
+
+        yield started
+
+
+@pytest.fixture(scope="session")
 def offline_provider() -> Iterator[Mapping[str, str]]:
     """Return the variables that point a function to the offline model."""
     with offline_model() as server:

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from local.emulator import Emulator
 from local.gateway.template_yaml import load
 from local.lambda_events import http_event
-from tests.lambda_runtime.conftest import ROOT, Migration, StartFunction
+from tests.lambda_runtime.conftest import ROOT, Migration, StartFunction, restore
 
 EVENTS = ROOT / "events"
 HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if re.match(r"chat|conversation|mcp|turn", path.stem))
@@ -65,21 +64,21 @@ def closed_port() -> int:
 
 
 @pytest.mark.usefixtures("migrated")
-def test_the_list_of_a_new_person_is_empty(start_function: StartFunction) -> None:
-    answer = start_function("ConversationsFunction").invoke(http_event("GET", "/conversations"))
+def test_the_list_of_a_new_person_is_empty(function: StartFunction) -> None:
+    answer = function("ConversationsFunction").invoke(http_event("GET", "/conversations"))
 
     assert answer["statusCode"] == 200
     assert body(answer) == {"items": [], "next_cursor": None}
 
 
 @pytest.mark.parametrize(
-    ("function", "method", "path"),
+    ("name", "method", "path"),
     [("ConversationsFunction", "GET", "/conversations"), ("ChatFunction", "POST", "/chat")],
 )
 def test_without_verified_claims_the_answer_is_a_401_problem(
-    start_function: StartFunction, function: str, method: str, path: str
+    function: StartFunction, name: str, method: str, path: str
 ) -> None:
-    answer = start_function(function).invoke(http_event(method, path, body={"message": "hello"}, user=None))
+    answer = function(name).invoke(http_event(method, path, body={"message": "hello"}, user=None))
 
     assert answer["statusCode"] == 401
     assert answer["headers"]["content-type"] == "application/problem+json"
@@ -87,26 +86,27 @@ def test_without_verified_claims_the_answer_is_a_401_problem(
 
 
 @pytest.mark.usefixtures("migrated")
-def test_migrate_upgrades_and_current_shows_the_revision(start_function: StartFunction, migration: Migration) -> None:
-    current = start_function("MigrateFunction").invoke({"action": "current"})
+def test_migrate_upgrades_and_current_shows_the_revision(function: StartFunction, migration: Migration) -> None:
+    current = function("MigrateFunction").invoke({"action": "current"})
 
     assert migration.answer["from_revision"] is None
     assert len(migration.answer["applied"]) >= 3
     assert current["to_revision"] == migration.answer["to_revision"] == migration.answer["applied"][-1]
 
 
-def test_a_failed_migration_is_a_function_error(start_function: StartFunction) -> None:
-    answer = start_function("MigrateFunction").invoke({"action": "downgrade", "revision": "base"})
+@pytest.mark.usefixtures("migrated")
+def test_a_failed_migration_is_a_function_error(function: StartFunction) -> None:
+    answer = function("MigrateFunction").invoke({"action": "downgrade", "revision": "base"})
 
     assert {"errorType", "errorMessage"} <= set(answer)
 
 
 @pytest.mark.usefixtures("migrated")
-def test_a_turn_calls_a_tool_and_is_listed(start_function: StartFunction, offline_provider: Mapping[str, str]) -> None:
-    chat = start_function("ChatFunction", offline_provider)
-
-    answer = chat.invoke(http_event("POST", "/chat", body={"message": "Add a task to buy groceries"}))
-    listed = start_function("ConversationsFunction").invoke(http_event("GET", "/conversations"))
+def test_a_turn_calls_a_tool_and_is_listed(function: StartFunction) -> None:
+    answer = function("ChatFunction").invoke(
+        http_event("POST", "/chat", body={"message": "Add a task to buy groceries"})
+    )
+    listed = function("ConversationsFunction").invoke(http_event("GET", "/conversations"))
 
     assert answer["statusCode"] == 200
     assert [call["tool"] for call in body(answer)["tool_calls"]] == ["create_task"]
@@ -115,11 +115,11 @@ def test_a_turn_calls_a_tool_and_is_listed(start_function: StartFunction, offlin
 
 @pytest.mark.usefixtures("migrated")
 def test_the_same_key_in_another_instance_replays_the_answer(
-    start_function: StartFunction, offline_provider: Mapping[str, str]
+    function: StartFunction, start_function: StartFunction, offline_provider: Mapping[str, str]
 ) -> None:
     event = http_event("POST", "/chat", body={"message": "Add a task to pay bills"}, headers={"idempotency-key": "k"})
 
-    first = start_function("ChatFunction", offline_provider).invoke(event)
+    first = function("ChatFunction").invoke(event)
     second = start_function("ChatFunction", offline_provider).invoke(event)
 
     assert second["headers"]["idempotent-replayed"] == "true"
@@ -138,16 +138,26 @@ def test_a_model_that_cannot_be_reached_is_a_502_problem(start_function: StartFu
     assert body(answer)["code"] == "model-failed"
 
 
-@pytest.mark.usefixtures("migrated")
+@pytest.fixture(scope="module")
+def after_a_turn(
+    function: StartFunction, migration: Migration, sqlite_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a database with the turn of the sample in it."""
+    restore(migration.path, sqlite_path)
+    function("ChatFunction").invoke(sample("chat"))
+    kept = tmp_path_factory.mktemp("after-a-turn") / "taskchat.sqlite3"
+    restore(sqlite_path, kept)
+    return kept
+
+
 @pytest.mark.parametrize("name", HTTP_EVENTS)
 def test_each_sample_event_has_a_route_and_an_answer(
-    start_function: StartFunction, offline_provider: Mapping[str, str], name: str
+    function: StartFunction, after_a_turn: Path, sqlite_path: Path, name: str
 ) -> None:
+    restore(after_a_turn, sqlite_path)
     event = sample(name)
-    function = routes()[event["routeKey"]]
-    start_function("ChatFunction", offline_provider).invoke(sample("chat"))
 
-    answer = start_function(function, offline_provider).invoke(event)
+    answer = function(routes()[event["routeKey"]]).invoke(event)
 
     assert answer["statusCode"] == expected_status(name, event["routeKey"])
 
@@ -158,8 +168,8 @@ def test_each_route_of_the_template_has_a_sample_event() -> None:
 
 @pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize("name", MIGRATE_EVENTS)
-def test_each_sample_of_migrate_succeeds(start_function: StartFunction, name: str) -> None:
-    answer = start_function("MigrateFunction").invoke(sample(name))
+def test_each_sample_of_migrate_succeeds(function: StartFunction, name: str) -> None:
+    answer = function("MigrateFunction").invoke(sample(name))
 
     assert answer["action"] == sample(name).get("action", "upgrade")
 
@@ -168,51 +178,34 @@ def test_each_sample_of_migrate_succeeds(start_function: StartFunction, name: st
 @pytest.mark.parametrize(
     ("name", "answer"), [("worker-sweep", {"queued": 0}), ("worker-turn", {"batchItemFailures": []})]
 )
-def test_each_sample_of_the_worker_succeeds(
-    start_function: StartFunction, offline_provider: Mapping[str, str], name: str, answer: dict[str, Any]
-) -> None:
-    assert start_function("WorkerFunction", offline_provider).invoke(sample(name)) == answer
-
-
-COLD_STARTS = [
-    ("ChatFunction", "chat"),
-    ("ConversationsFunction", "conversations-list"),
-    ("McpFunction", "mcp-tools-call"),
-    ("MigrateFunction", "migrate"),
-    ("WorkerFunction", "worker-sweep"),
-]
+def test_each_sample_of_the_worker_succeeds(function: StartFunction, name: str, answer: dict[str, Any]) -> None:
+    assert function("WorkerFunction").invoke(sample(name)) == answer
 
 
 @pytest.mark.usefixtures("migrated")
-@pytest.mark.parametrize(("function", "event"), COLD_STARTS)
-def test_a_cold_start_compiles_nothing_and_writes_nothing(
-    start_function: StartFunction,
-    build: Path,
-    offline_provider: Mapping[str, str],
-    function: str,
-    event: str,
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("ChatFunction", "chat"),
+        ("ConversationsFunction", "conversations-list"),
+        ("McpFunction", "mcp-tools-call"),
+        ("MigrateFunction", "migrate"),
+        ("WorkerFunction", "worker-sweep"),
+    ],
+)
+def test_a_cold_start_writes_nothing_and_imports_no_sdk(
+    start_function: StartFunction, build: Path, offline_provider: Mapping[str, str], name: str, event: str
 ) -> None:
     before = snapshot(build)
-    # Python then says of each module where its code object comes from.
-    emulator: Emulator = start_function(function, {**offline_provider, "PYTHONVERBOSE": "1"})
+    # Python then says of each module where its code object comes from, and lists the imports, also those that fail.
+    emulator = start_function(name, {**offline_provider, "PYTHONVERBOSE": "1", "PYTHONPROFILEIMPORTTIME": "1"})
 
     emulator.invoke(sample(event))
 
-    assert len(READ_FROM_BYTECODE.findall(emulator.log())) > 100
-    assert COMPILED_FROM_SOURCE.findall(emulator.log()) == []
+    log = emulator.log()
+    assert len(READ_FROM_BYTECODE.findall(log)) > 100
+    assert COMPILED_FROM_SOURCE.findall(log) == []
     assert snapshot(build) == before
-
-
-@pytest.mark.usefixtures("migrated")
-@pytest.mark.parametrize(("function", "event"), COLD_STARTS)
-def test_neither_boto3_nor_an_x_ray_sdk_is_imported(
-    start_function: StartFunction, offline_provider: Mapping[str, str], function: str, event: str
-) -> None:
-    emulator = start_function(function, {**offline_provider, "PYTHONPROFILEIMPORTTIME": "1"})
-
-    emulator.invoke(sample(event))
-
-    # An import that finds nothing is listed as well.
-    imported = set(re.findall(r"^import time: .*\| +([\w.]+)$", emulator.log(), re.MULTILINE))
+    imported = set(re.findall(r"^import time: .*\| +([\w.]+)$", log, re.MULTILINE))
     assert "taskchat.settings" in imported
     assert not imported & {"boto3", "botocore.client", "botocore.session", "aws_xray_sdk"}
