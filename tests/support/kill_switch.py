@@ -1,4 +1,7 @@
-"""Ends the work right before or right after any one of the statements that it executes, COMMIT included."""
+"""Ends the work right before any one of the statements that it executes, and on both sides of each COMMIT.
+
+The point after a statement is the one before the next: between the two nothing reaches the database.
+"""
 
 import os
 import signal
@@ -21,7 +24,7 @@ class _NoConnection:
 
 
 class KillSwitch:
-    """Counts the points of a run, two for each statement, and acts at one of them.
+    """Counts the points of a run, one for each statement and two for each commit, and acts at one of them.
 
     `reached` tells afterwards whether the run came that far: a point that was not reached is past the last one.
     """
@@ -34,8 +37,7 @@ class KillSwitch:
 
     def install(self, engine: Engine) -> None:
         """Watch every statement of this engine, and its commits."""
-        event.listen(engine, "before_cursor_execute", self._around_statement)
-        event.listen(engine, "after_cursor_execute", self._around_statement)
+        event.listen(engine, "before_cursor_execute", self._before_statement)
         commit = engine.dialect.do_commit
 
         def do_commit(connection: Any) -> None:
@@ -56,7 +58,7 @@ class KillSwitch:
         """Count one point at which no connection is in use."""
         self.pass_by(_NoConnection())
 
-    def _around_statement(self, connection: Any, *_: Any) -> None:
+    def _before_statement(self, connection: Any, *_: Any) -> None:
         self.pass_by(connection.connection.dbapi_connection)
 
 

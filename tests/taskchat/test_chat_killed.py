@@ -1,4 +1,4 @@
-"""The turn, killed at every statement: right before it and right after it, COMMIT included.
+"""The turn, killed before every statement, and before and after every COMMIT.
 
 The points are counted by the run itself: each test goes from the first point on, until a run ends without having
 come to its point. So a statement that is added tomorrow is covered without anyone remembering.
@@ -24,7 +24,7 @@ from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says, status
 from tests.taskchat.conftest import request_of
 
-FEWEST_POINTS = 2 * 8
+FEWEST_POINTS = 8
 
 
 @dataclass

@@ -26,7 +26,7 @@ from tests.support.owner import as_owner
 
 UTC = ZoneInfo("UTC")
 CLIENT = Client(Principal(uuid.UUID(int=1), "issuer ann"), "Claude Code")
-FEWEST_POINTS = 2 * 6
+FEWEST_POINTS = 6
 OTHER = replace(CLIENT, name="Visual Studio Code")
 
 
