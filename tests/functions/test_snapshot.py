@@ -17,6 +17,7 @@ from awslambdaric.lambda_runtime_hooks_runner import (  # type: ignore[import-un
 from sqlalchemy import text
 
 from local.lambda_events import http_event, invoke
+from taskchat import snapshot
 from taskchat.database import Database, database
 from taskchat.errors import SecretUnavailableError
 from taskchat.process import provider
@@ -163,10 +164,13 @@ def test_a_sleeping_database_does_not_fail_the_restore(
     chat_handler: Handler, monkeypatch: pytest.MonkeyPatch, closed_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://nobody@127.0.0.1:{closed_port}/none")
+    monkeypatch.setattr(snapshot, "CONNECT_SECONDS", 0.5)
     run_before_snapshot()
     run_after_restore()
 
-    answer = invoke(chat_handler, http_event("POST", "/chat", body={"message": "hello"}))
+    # The request repeats its attempts, within a time that is short here.
+    event = http_event("POST", "/chat", body={"message": "hello"})
+    answer = invoke(chat_handler, event, remaining_ms=lambda: 4_000)
 
     assert "no connection after the restore" in caplog.text
     assert answer.status == 503
