@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, make_url
 
-from local.postgres import postgres_database, postgres_server
+from local.postgres import MEMORY, MEMORY_BYTES, postgres_database, postgres_server
 from migrations.transaction import Limits, migration_transaction
 from taskchat.database import Database, driver_url
 from tests.support.developer_shell import forget_settings
@@ -58,6 +59,23 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder for SQLite files, in memory where there is room: a commit to a disk takes milliseconds."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
+        yield tmp_path_factory.mktemp("sqlite")
+        return
+    with tempfile.TemporaryDirectory(prefix="taskchat-sqlite-", dir=MEMORY) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def sqlite_path(sqlite_folder: Path) -> Iterator[Path]:
+    """Return the path of an SQLite file for this test alone, which does not exist yet."""
+    with tempfile.TemporaryDirectory(dir=sqlite_folder) as folder:
+        yield Path(folder) / SQLITE_FILE
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def backend(request: pytest.FixtureRequest) -> str:
     """Run the test on each kind of database."""
@@ -65,23 +83,24 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(backend: str, request: pytest.FixtureRequest) -> str:
     """Return the URL of a migrated database without rows, for this test alone."""
-    if backend == "postgres":
-        yield request.getfixturevalue("postgres_url")
-        return
-    path = tmp_path / SQLITE_FILE
-    shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
-    yield _text(_sqlite_url(path))
+    return str(request.getfixturevalue(f"{backend}_url"))
 
 
 @pytest.fixture
-def empty_database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def sqlite_url(sqlite_template: Path, sqlite_path: Path) -> str:
+    """Return the URL of a migrated SQLite database without rows, for this test alone."""
+    shutil.copyfile(sqlite_template, sqlite_path)
+    return _text(_sqlite_url(sqlite_path))
+
+
+@pytest.fixture
+def empty_database_url(backend: str, request: pytest.FixtureRequest, sqlite_path: Path) -> str:
     """Return the URL of a database without tables, for this test alone."""
     if backend == "postgres":
-        yield request.getfixturevalue("empty_postgres_url")
-        return
-    yield _text(_sqlite_url(tmp_path / f"empty-{SQLITE_FILE}"))
+        return str(request.getfixturevalue("empty_postgres_url"))
+    return _text(_sqlite_url(sqlite_path.with_name(f"empty-{SQLITE_FILE}")))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The chat function over an SQLite database, for the cases of the evals."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -17,9 +18,9 @@ ChatWith = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
-def chat_with(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatWith:
+def chat_with(sqlite_template: Path, sqlite_folder: Path) -> ChatWith:
     """Return a function that gives the chat function a database and a model."""
-    path = tmp_path_factory.mktemp("evals") / "taskchat.sqlite3"
+    path = Path(tempfile.mkdtemp(dir=sqlite_folder)) / "taskchat.sqlite3"
     shutil.copyfile(sqlite_template, path)
     variables = {
         "DATABASE_URL": URL.create("sqlite", database=str(path)).render_as_string(),
