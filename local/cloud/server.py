@@ -81,6 +81,7 @@ def cloud(folder: Path) -> Iterator[Cloud]:
         process = subprocess.Popen(
             [python, "-I", _FOLDER / "main.py"],
             env=kept | settings,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -96,6 +97,8 @@ def cloud(folder: Path) -> Iterator[Cloud]:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
