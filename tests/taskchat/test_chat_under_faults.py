@@ -24,6 +24,7 @@ from taskchat.models import CONVERSATIONS, MESSAGES, TASKS, TURNS, Message, Task
 from taskchat.principal import Principal
 from tests.conftest import migrate
 from tests.support.owner import as_owner
+from tests.support.progress import Progress
 from tests.support.relay import Relay, relay
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
 from tests.taskchat.conftest import ANN, request_of
@@ -34,7 +35,7 @@ WORKERS = 4
 POOL_SIZE = 2
 PEOPLE = [ANN, Principal(uuid.UUID(int=2), "https://issuer.example bob")]
 FAULTS = 3
-SECONDS_BETWEEN_FAULTS = 0.3
+READ_ONLY_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def kill_all_sessions(installation: Installation) -> None:
 def make_read_only_for_a_moment(installation: Installation) -> None:
     installation.administer("ALTER SYSTEM SET default_transaction_read_only = on")
     installation.administer("SELECT pg_reload_conf()")
-    time.sleep(0.3)
+    time.sleep(READ_ONLY_SECONDS)
     installation.administer("ALTER SYSTEM RESET default_transaction_read_only")
     installation.administer("SELECT pg_reload_conf()")
 
@@ -118,6 +119,7 @@ def test_turns_outlive_the_fault(
     is_over = threading.Event()
     replies: list[ChatReply] = []
     failures: list[Exception] = []
+    progress = Progress()
 
     def keep_asking(worker: int) -> None:
         database = Database(installation.url)
@@ -127,6 +129,7 @@ def test_turns_outlive_the_fault(
             while not is_over.is_set():
                 request = replace(request_of(f"{worker} {number}"), principal=PEOPLE[worker % len(PEOPLE)])
                 replies.append(chat.answer(request, lambda: 25.0))
+                progress.add()
                 number += 1
         except Exception as error:  # noqa: BLE001 - the main thread shows it
             failures.append(error)
@@ -136,17 +139,18 @@ def test_turns_outlive_the_fault(
     workers = [threading.Thread(target=keep_asking, args=(worker,)) for worker in range(WORKERS)]
     for thread in workers:
         thread.start()
-    for _ in range(FAULTS):
-        time.sleep(SECONDS_BETWEEN_FAULTS)
-        fault(installation)
-    time.sleep(SECONDS_BETWEEN_FAULTS)
-    is_over.set()
-    for thread in workers:
-        thread.join()
+    try:
+        for _ in range(FAULTS):
+            progress.wait_for_more(WORKERS)
+            fault(installation)
+        progress.wait_for_more(WORKERS)
+    finally:
+        is_over.set()
+        for thread in workers:
+            thread.join()
+        if failures:
+            raise failures[0]
 
-    if failures:
-        raise failures[0]
-    assert len(replies) > FAULTS
     with ExitStack() as stack:
         database = Database(lambda: installation.database.render_as_string(hide_password=False))
         stack.callback(database.dispose)

@@ -18,7 +18,7 @@ from tests.support.owner import as_owner
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, says
 
 BODY = {"message": "Add milk"}
-SPREAD = (0.0, 0.35, 0.55, 0.75, 1.0)
+SPREAD = (0.0, 0.5, 1.0)
 """Where on the way from the first point to the last one the process is killed."""
 
 

@@ -14,6 +14,7 @@ from local.pgbouncer import Pooler, program
 from taskchat.database import Database, postgres
 from taskchat.errors import DatabaseUnavailableError
 from tests.support.owner import as_owner
+from tests.support.progress import Progress
 from tests.taskchat.database.conftest import ONE, Administer, Connect, answer, sign_up, users
 
 pytestmark = pytest.mark.skipif(program() is None, reason="PgBouncer is not installed (Debian: apt install pgbouncer)")
@@ -69,6 +70,7 @@ def test_work_goes_on_while_the_pooler_restarts(connect_to: Connect, pooled_url:
     insert = text("INSERT INTO users (id, subject) VALUES (:id, :subject) ON CONFLICT DO NOTHING")
     restarts_done = threading.Event()
     written: list[str] = []
+    progress = Progress()
 
     def write(worker: int) -> None:
         database = connect_to(pooled_url)
@@ -78,20 +80,22 @@ def test_work_goes_on_while_the_pooler_restarts(connect_to: Connect, pooled_url:
             row = {"id": str(uuid.uuid5(ONE, subject)), "subject": subject}
             database.transaction(uuid.UUID(row["id"]), lambda connection: connection.execute(insert, row))  # noqa: B023
             written.append(subject)
+            progress.add()
             number += 1
 
     workers = [threading.Thread(target=write, args=(worker,)) for worker in range(3)]
     for thread in workers:
         thread.start()
-    for _ in range(3):
-        time.sleep(0.2)
-        narrow_pooler.restart(away_seconds=0.1).join()
-    time.sleep(0.2)
-    restarts_done.set()
-    for thread in workers:
-        thread.join()
+    try:
+        for _ in range(3):
+            progress.wait_for_more(len(workers))
+            narrow_pooler.restart(away_seconds=0.1).join()
+        progress.wait_for_more(len(workers))
+    finally:
+        restarts_done.set()
+        for thread in workers:
+            thread.join()
 
-    assert len(written) > 10
     assert users(connect_to(pooled_url)) == sorted(written)
 
 
