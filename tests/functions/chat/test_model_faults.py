@@ -90,7 +90,6 @@ def assert_goes_on(post_chat: Post, scripted_model: ScriptedModel, *answers: Com
         (status(307, headers={"Location": "/v1/chat/completions"}), 502, "model-failed", TurnStatus.FAILED),
         (raw(b"x", 500, "application/json; charset=rot13"), 502, "model-failed", TurnStatus.INTERRUPTED),
         (raw(b"x", 400, "application/json; charset=rot13"), 502, "model-failed", TurnStatus.FAILED),
-        (drips(b"x" * 10_000, 1.0, status=500), 502, "model-failed", TurnStatus.INTERRUPTED),
         (hangs_up(), 502, "model-failed", TurnStatus.INTERRUPTED),
         (empty(), 502, "model-failed", TurnStatus.INTERRUPTED),
         (says("   "), 502, "model-failed", TurnStatus.INTERRUPTED),
@@ -106,6 +105,8 @@ def assert_goes_on(post_chat: Post, scripted_model: ScriptedModel, *answers: Com
     ids=lambda value: repr(value)[:60],
 )
 @pytest.mark.parametrize("steps", [[], [MILK]], ids=["at once", "after a step"])
+# All of these faults are one to the database, and the tests below are on both.
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_fault_is_a_problem_and_the_same_request_goes_on(
     post_chat: Post,
     scripted_model: ScriptedModel,
@@ -123,6 +124,15 @@ def test_a_fault_is_a_problem_and_the_same_request_goes_on(
     assert scripted_model.unused == 0
     assert_kept_and_still_free(turn_status)
     assert_goes_on(post_chat, scripted_model, *([] if steps else [MILK]), says("Added."))
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_error_without_an_end_is_a_problem(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(MILK, *[drips(b"x" * 10_000, 1.0, status=500)] * 2)
+    answer = tell(post_chat)
+    assert (answer.status, answer.body["code"]) == (502, "model-failed")
+    assert_kept_and_still_free(TurnStatus.INTERRUPTED)
+    assert_goes_on(post_chat, scripted_model, says("Added."))
 
 
 def test_one_passing_fault_is_not_noticed(post_chat: Post, scripted_model: ScriptedModel) -> None:
@@ -151,6 +161,7 @@ def test_the_provider_s_delay_is_handed_on(
 
 
 @pytest.mark.parametrize("fault", [hangs(), drips(b" " * 10_000, seconds_between=0.05)], ids=["silence", "a slow body"])
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_a_model_that_takes_too_long_interrupts_the_turn(
     post_chat: Post, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
