@@ -200,8 +200,9 @@ def test_a_slow_secret_leaves_less_time_to_connect(monkeypatch: pytest.MonkeyPat
     now = time.monotonic()
     ticks = iter([now, now + 6.0])
     run_before_snapshot()
-    monkeypatch.setattr(Database, "connect", lambda _, seconds: waits.append(seconds))
-    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
-    run_after_restore()
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "connect", lambda _, seconds: waits.append(seconds))
+        patch.setattr(time, "monotonic", lambda: next(ticks))
+        run_after_restore()
 
     assert waits == [pytest.approx(2.0)]
