@@ -83,6 +83,7 @@ async def _use_each_tool(client: Client, shown: set[str]) -> int:
         ("complete_task", {"task_id": task_id}),
         ("reopen_task", {"task_id": task_id}),
         ("delete_task", {"task_id": gone}),
+        ("undo_last_change", {}),
     ]
     assert shown == {tool for tool, _ in steps} | {"create_task"}
     for tool, arguments in steps:
@@ -103,7 +104,9 @@ async def _use_resources_and_prompts(client: Client, task_id: int) -> None:
         reference = ResourceTemplateReference(uri=template)
         ids[template] = (await client.complete(reference, {"name": "id", "value": ""})).completion.values
     assert str(task_id) in ids["task://{id}"]
-    assert (await text_of(client, f"conversation://{ids['conversation://{id}'][0]}")).startswith("# Editor\n")
+    assert (await text_of(client, f"conversation://{ids['conversation://{id}'][0]}")).startswith(
+        '# Conversation "Editor"'
+    )
     for prompt in (await client.list_prompts()).prompts:
         got = await client.get_prompt(prompt.name, {"timezone": "Europe/Berlin"})
         assert len(got.messages) == 2
