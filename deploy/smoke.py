@@ -62,6 +62,10 @@ def _chat(outputs: Mapping[str, str]) -> dict[str, Any]:
     return _event(outputs, "POST", "/chat", {"message": "smoke test", "conversation_id": NO_CONVERSATION})
 
 
+def _tasks(outputs: Mapping[str, str]) -> dict[str, Any]:
+    return _event(outputs, "GET", "/tasks")
+
+
 def _mcp(outputs: Mapping[str, str]) -> dict[str, Any]:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_tasks", "arguments": {}}}
     return _event(outputs, "POST", "/mcp", call)
@@ -75,6 +79,7 @@ def _sweep(_outputs: Mapping[str, str]) -> dict[str, Any]:
 _PROBES: Mapping[str, tuple[Callable[[Mapping[str, str]], dict[str, Any]], Callable[[Any], bool]]] = {
     "ChatFunction": (_chat, lambda body: body["code"] == "not-found" and str(NO_CONVERSATION) in body["detail"]),
     "ConversationsFunction": (_conversations, lambda body: isinstance(body["items"], list)),
+    "TasksFunction": (_tasks, lambda body: isinstance(body["items"], list)),
     "McpFunction": (_mcp, lambda body: body["result"].get("isError") is not True),
     "WorkerFunction": (_sweep, lambda body: isinstance(body["queued"], int)),
 }

@@ -2,21 +2,19 @@
 
 from taskchat.cold_start import imports_done
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Path, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskchat import conversations
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
 from taskchat.database import database
 from taskchat.errors import NotFoundError
-from taskchat.http import Body, CallerDep, Id, Text, create_app, lambda_handler
+from taskchat.http import Body, CallerDep, Limit, PathId, Text, create_app, lambda_handler
 from taskchat.http.openapi import COMMON_ERRORS, TOKEN, problems
 from taskchat.models import TITLE_CHARACTERS, Role
 from taskchat.snapshot import around_snapshot
@@ -25,17 +23,6 @@ app = create_app()
 
 ON_ALL = problems(*COMMON_ERRORS)
 ON_ONE = problems(*COMMON_ERRORS, NotFoundError)
-
-
-def _decimal(text: str) -> int:
-    """Read a decimal number. Python's `int` would also accept `+7`, `7_0` and digits of other scripts."""
-    if not re.fullmatch("0|[1-9][0-9]{0,18}", text):
-        raise PydanticCustomError("decimal", "Give a whole number in digits")
-    return int(text)
-
-
-ConversationId = Annotated[Id, BeforeValidator(_decimal), Path(alias="id")]
-Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_decimal)]
 
 
 class ConversationsQuery(Body):
@@ -121,7 +108,7 @@ async def delete_conversations(*, caller: CallerDep) -> None:
 
 
 @app.get("/conversations/{id}", response_model=ConversationItem, responses=ON_ONE, openapi_extra=TOKEN)
-async def get_conversation(*, conversation_id: ConversationId, caller: CallerDep) -> ConversationRecord:
+async def get_conversation(*, conversation_id: PathId, caller: CallerDep) -> ConversationRecord:
     """Return one conversation."""
     return database().transaction(
         caller.user_id,
@@ -132,7 +119,7 @@ async def get_conversation(*, conversation_id: ConversationId, caller: CallerDep
 
 @app.get("/conversations/{id}/messages", response_model=MessagePage, responses=ON_ONE, openapi_extra=TOKEN)
 async def get_messages(
-    *, conversation_id: ConversationId, query: Annotated[MessagesQuery, Query()], caller: CallerDep
+    *, conversation_id: PathId, query: Annotated[MessagesQuery, Query()], caller: CallerDep
 ) -> Page[MessageRecord]:
     """List messages, newest page first, oldest message first within a page."""
     return database().transaction(
@@ -150,9 +137,7 @@ async def get_messages(
 
 
 @app.patch("/conversations/{id}", response_model=ConversationItem, responses=ON_ONE, openapi_extra=TOKEN)
-async def patch_conversation(
-    *, conversation_id: ConversationId, body: RenameBody, caller: CallerDep
-) -> ConversationRecord:
+async def patch_conversation(*, conversation_id: PathId, body: RenameBody, caller: CallerDep) -> ConversationRecord:
     """Rename a conversation."""
     return database().transaction(
         caller.user_id,
@@ -162,7 +147,7 @@ async def patch_conversation(
 
 
 @app.delete("/conversations/{id}", status_code=204, responses=ON_ONE, openapi_extra=TOKEN)
-async def delete_conversation(*, conversation_id: ConversationId, caller: CallerDep) -> None:
+async def delete_conversation(*, conversation_id: PathId, caller: CallerDep) -> None:
     """Delete a conversation and its messages."""
     database().transaction(
         caller.user_id,

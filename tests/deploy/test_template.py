@@ -11,7 +11,7 @@ from samtranslator.translator.transform import transform
 
 from local.toolchain import ROOT
 
-FUNCTIONS = ("ChatFunction", "ConversationsFunction", "McpFunction", "WorkerFunction")
+FUNCTIONS = ("ChatFunction", "ConversationsFunction", "TasksFunction", "McpFunction", "WorkerFunction")
 
 
 def transformed(monkeypatch: pytest.MonkeyPatch, path: str = "template.yaml", **parameters: str) -> dict[str, Any]:

@@ -79,7 +79,13 @@ class Account:
     parameters: dict[str, str]
     stage: str = "dev"
     tokens: dict[str, str] = field(default_factory=dict)
-    functions: tuple[str, ...] = ("ChatFunction", "ConversationsFunction", "McpFunction", "WorkerFunction")
+    functions: tuple[str, ...] = (
+        "ChatFunction",
+        "ConversationsFunction",
+        "TasksFunction",
+        "McpFunction",
+        "WorkerFunction",
+    )
     first: Run = field(default=Run(1, ""))
     """The first release."""
     original: dict[Path, str | None] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from tests.deployed.conftest import PEOPLE, STACK, Account, Response
 ANN, _ = PEOPLE
 NOT_ALARMED: set[str] = {"usage-limit-reached"}
 """Counted, and no reason to wake anybody: a person's own limit."""
-SERVICES = ("chat", "conversations", "mcp", "worker")
+SERVICES = ("chat", "conversations", "tasks", "mcp", "worker")
 Metric = tuple[str, str, frozenset[tuple[str, str]]]
 API_GATEWAY = {"4xx", "5xx", "Count", "IntegrationLatency", "Latency", "DataProcessed"}
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""

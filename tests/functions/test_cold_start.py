@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.fresh_process import result_of
 
-FUNCTIONS = ("functions.chat.app", "functions.conversations.app", "functions.mcp.app")
+FUNCTIONS = ("functions.chat.app", "functions.conversations.app", "functions.mcp.app", "functions.tasks.app")
 COLLECTIONS = """
 import gc, json
 def collections():

@@ -13,6 +13,7 @@ FOR_DEVELOPERS = {"pytest", "requests", "uvicorn", "jinja2", "email_validator", 
 NOT_IMPORTED = {
     "functions.chat.app": AWS | MIGRATIONS | FOR_DEVELOPERS,
     "functions.conversations.app": SDK | AWS | MIGRATIONS | FOR_DEVELOPERS | {"taskchat.agent", "taskchat.tools"},
+    "functions.tasks.app": SDK | AWS | MIGRATIONS | FOR_DEVELOPERS | {"taskchat.agent", "taskchat.turns"},
     "functions.worker.app": AWS | HTTP | MIGRATIONS | FOR_DEVELOPERS,
     # The MCP SDK imports an HTTP client, and a server if there is one, which is not shipped.
     "functions.mcp.app": {"openai"} | AWS | MIGRATIONS | {"pytest", "jinja2", "yaml"},

@@ -10,13 +10,14 @@ from fastapi import FastAPI
 from functions.chat.app import app as chat_app
 from functions.conversations.app import app as conversations_app
 from functions.mcp.app import app as mcp_app
+from functions.tasks.app import app as tasks_app
 from local.gateway.template import read_template
 from taskchat.errors import TaskchatError
 from taskchat.http.openapi import COMPONENTS
 from taskchat.http.problems import PROBLEM_MEDIA_TYPE
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-APPS = [chat_app, conversations_app, mcp_app]
+APPS = [chat_app, conversations_app, tasks_app, mcp_app]
 PUBLIC = {route.path for route in read_template(TEMPLATE).routes if not route.needs_token}
 
 
@@ -69,7 +70,7 @@ def test_every_reference_leads_to_a_component(app: FastAPI) -> None:
 
 def test_operation_ids_are_unique() -> None:
     ids = [operation["operationId"] for app in APPS for _, operation in operations(app)]
-    assert len(ids) == len(set(ids)) == 13
+    assert len(ids) == len(set(ids)) == 18
     assert "post_chat" in ids
 
 

@@ -61,6 +61,10 @@ class MethodNotAllowedError(TaskchatError, status=405, code="method-not-allowed"
     """Raised when a path exists and the request's method does not."""
 
 
+class PreconditionFailedError(TaskchatError, status=412, code="changed-since", title="Changed since"):
+    """Raised when a record is no longer as `If-Match` names it; nothing is done."""
+
+
 class TooLargeError(TaskchatError, status=413, code="too-large", title="Request too large"):
     """Raised when a request's body exceeds the limit."""
 

@@ -92,6 +92,7 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
         "DELETE /conversations",
         "DELETE /conversations/{id}",
         "DELETE /mcp",
+        "DELETE /tasks/{id}",
         "DELETE /turns/{id}",
         "GET /.well-known/oauth-protected-resource",
         "GET /.well-known/oauth-protected-resource/mcp",
@@ -99,10 +100,14 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
         "GET /conversations/{id}",
         "GET /conversations/{id}/messages",
         "GET /mcp",
+        "GET /tasks",
+        "GET /tasks/{id}",
         "GET /turns/{id}",
         "PATCH /conversations/{id}",
+        "PATCH /tasks/{id}",
         "POST /chat",
         "POST /mcp",
+        "POST /tasks",
         "POST /turns/{id}/undo",
     ]
 

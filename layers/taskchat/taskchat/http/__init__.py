@@ -9,7 +9,8 @@ from taskchat.http.dependencies import (
     InvocationDep,
     SecondsLeftDep,
 )
-from taskchat.http.fields import Body, Id, Text, TimeZone
+from taskchat.http.entity_tags import entity_tag, matches, tagged
+from taskchat.http.fields import Body, Id, Limit, PathId, Text, TimeZone
 from taskchat.http.preferences import Preference, PreferenceDep
 from taskchat.http.problems import turn_location
 
@@ -21,12 +22,17 @@ __all__ = [
     "Id",
     "Invocation",
     "InvocationDep",
+    "Limit",
+    "PathId",
     "Preference",
     "PreferenceDep",
     "SecondsLeftDep",
     "Text",
     "TimeZone",
     "create_app",
+    "entity_tag",
     "lambda_handler",
+    "matches",
+    "tagged",
     "turn_location",
 ]

@@ -54,6 +54,27 @@ PREFER_PARAMETER: Mapping[str, Any] = {
     ),
     "schema": {"type": "string", "examples": ["respond-async", "respond-async, wait=20"]},
 }
+IF_MATCH_PARAMETER: Mapping[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the representation that is to be changed. If it differs by now, the answer is 412.",
+    "schema": {"type": "string"},
+}
+IF_NONE_MATCH_PARAMETER: Mapping[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the representation that the client has. If it is still the same, the answer is 304.",
+    "schema": {"type": "string"},
+}
+ETAG_HEADER: Mapping[str, Any] = {
+    "ETag": {"description": "Changes with the representation.", "schema": {"type": "string"}}
+}
+NOT_MODIFIED: dict[str, Any] = {
+    "description": "The representation is as `If-None-Match` names it.",
+    "headers": ETAG_HEADER,
+}
 LOCATION_HEADER: Mapping[str, Any] = {
     "Location": {"description": "Path of the turn.", "schema": {"type": "string", "format": "uri-reference"}},
     "Preference-Applied": {"description": "The preference that was honoured.", "schema": {"type": "string"}},

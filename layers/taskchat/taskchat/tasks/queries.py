@@ -2,6 +2,7 @@
 
 import enum
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
@@ -9,11 +10,14 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from taskchat import cursors
 from taskchat.errors import NotFoundError
 from taskchat.models import TASKS, Priority, utc_now
 from taskchat.text import searchable
 
 DEFAULT_LIMIT = 50
+_NO_DATE = 2**63 - 1
+"""The place of a task without a date in a cursor: after every date."""
 _COLUMNS = (
     TASKS.c.id,
     TASKS.c.title,
@@ -69,10 +73,15 @@ class TaskChange:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """The first tasks that match, and whether there are more of them."""
+    """Some of the tasks that match, and the cursor of the page after them; None on the last page."""
 
     tasks: tuple[TaskRecord, ...]
-    more: bool
+    next_cursor: str | None
+
+    @property
+    def more(self) -> bool:
+        """Tell whether there are more tasks that match."""
+        return self.next_cursor is not None
 
 
 class TaskChanges(TypedDict, total=False):
@@ -118,28 +127,41 @@ def find(
     due_before: datetime | None = None,
     text: str | None = None,
     limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
 ) -> TaskPage:
     """List the tasks that match: pending first, soonest due first, tasks without a date last.
 
     `due_before` is exclusive and leaves out tasks without a date. `text` is searched in titles and descriptions, in any
-    case and any Unicode form; `%` and `_` in it are ordinary characters.
+    case and any Unicode form; `%` and `_` in it are ordinary characters. A task that changes during paging takes its
+    new place, and no other is repeated or skipped.
+
+    Raises:
+        InvalidRequestError: the cursor does not belong to the list with these filters.
     """
+    scope = f"tasks of {user_id}: {status} {priority} {due_before} {text}"
     conditions: list[sa.ColumnElement[bool]] = [TASKS.c.user_id == user_id]
-    if status is not StatusFilter.ALL:
-        conditions.append(TASKS.c.completed.is_(status is StatusFilter.COMPLETED))
     if priority is not None:
         conditions.append(TASKS.c.priority == priority)
     if due_before is not None:
         conditions.append(TASKS.c.due_at < due_before)
     if text is not None:
         conditions.append(_searched.contains(searchable(text), autoescape=True))
-    rows = connection.execute(
+    sections = [
         sa.select(*_COLUMNS)
-        .where(*conditions)
-        .order_by(TASKS.c.completed, TASKS.c.due_at.asc().nulls_last(), TASKS.c.id)
+        .where(section, *conditions)
+        .order_by(TASKS.c.due_at, TASKS.c.id)
         .limit(limit + 1)
-    ).all()
-    return TaskPage(tasks=tuple(TaskRecord(*row) for row in rows[:limit]), more=len(rows) > limit)
+        .subquery()
+        .select()
+        for section in _sections(status, has_date=due_before is not None, after=_position(cursor, scope))
+    ]
+    if not sections:
+        raise cursors.invalid()
+    listed = sa.union_all(*sections).subquery()
+    order = (listed.c.completed, listed.c.due_at.asc().nulls_last(), listed.c.id)
+    rows = connection.execute(sa.select(listed).order_by(*order).limit(limit + 1)).all()
+    tasks = tuple(TaskRecord(*row) for row in rows[:limit])
+    return TaskPage(tasks, _cursor(tasks[-1], scope) if len(rows) > limit else None)
 
 
 def get(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
@@ -200,6 +222,39 @@ def delete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskReco
     """
     task = _first(connection, sa.delete(TASKS).where(_is(user_id, task_id)).returning(*_COLUMNS))
     return _found(task, task_id)
+
+
+def _sections(
+    status: StatusFilter, *, has_date: bool, after: tuple[bool, datetime | None, int] | None
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Split the list after a position into ranges of the index: pending, then completed; dated, then without a date.
+
+    One condition over all of them would make every page walk the list from its start.
+    """
+    is_past = after is None
+    for completed in (False, True):
+        for dated in (True, False):
+            section = sa.and_(
+                TASKS.c.completed.is_(completed), TASKS.c.due_at.is_not(None) if dated else TASKS.c.due_at.is_(None)
+            )
+            if after is not None and (completed, dated) == (after[0], after[1] is not None):
+                rest = sa.tuple_(TASKS.c.due_at, TASKS.c.id) > sa.tuple_(*after[1:]) if dated else TASKS.c.id > after[2]
+                section, is_past = sa.and_(section, rest), True
+            is_asked = status is StatusFilter.ALL or completed is (status is StatusFilter.COMPLETED)
+            if is_past and is_asked and (dated or not has_date):
+                yield section
+
+
+def _cursor(task: TaskRecord, scope: str) -> str:
+    due = _NO_DATE if task.due_at is None else cursors.microseconds(task.due_at)
+    return cursors.encode((int(task.completed), due, task.id), scope)
+
+
+def _position(cursor: str | None, scope: str) -> tuple[bool, datetime | None, int] | None:
+    if cursor is None:
+        return None
+    completed, due, task_id = cursors.decode(cursor, scope, 3)
+    return bool(completed), None if due == _NO_DATE else cursors.moment(due), task_id
 
 
 def locked(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord | None:

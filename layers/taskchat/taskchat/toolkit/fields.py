@@ -44,7 +44,8 @@ def names_of(kind: type[enum.StrEnum]) -> WithJsonSchema:
 
 
 def _time_zone(context: Any) -> tzinfo:
-    time_zone: tzinfo = context["time_zone"]
+    """Return the context's `time_zone`. REST bodies are validated without a context, and mean UTC."""
+    time_zone: tzinfo = UTC if context is None else context["time_zone"]
     return time_zone
 
 
