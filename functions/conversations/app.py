@@ -1,14 +1,16 @@
-"""Routes of past conversations: list, read, rename, delete."""
+"""Routes of past conversations: list, search, read, rename, delete; and ratings of replies."""
 
 from taskchat.cold_start import imports_done
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
 from taskchat import conversations
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
@@ -16,8 +18,11 @@ from taskchat.database import database
 from taskchat.errors import NotFoundError
 from taskchat.http import Body, CallerDep, Limit, PathId, Text, create_app, lambda_handler
 from taskchat.http.openapi import COMMON_ERRORS, TOKEN, problems
-from taskchat.models import TITLE_CHARACTERS, Role
+from taskchat.models import TITLE_CHARACTERS, ConversationKind, Rating, Role
 from taskchat.snapshot import around_snapshot
+
+SEARCH_CHARACTERS = 100
+COMMENT_CHARACTERS = 1_000
 
 app = create_app()
 
@@ -26,8 +31,20 @@ ON_ONE = problems(*COMMON_ERRORS, NotFoundError)
 
 
 class ConversationsQuery(Body):
-    """A page of conversations: its size, and the cursor that the page before gave."""
+    """A page of conversations: the filters, its size, and the cursor that the page before gave."""
 
+    kind: ConversationKind | None = None
+    text: (
+        Annotated[
+            Text,
+            Field(
+                max_length=SEARCH_CHARACTERS,
+                description="Only conversations whose title or messages contain this text, in any case. "
+                "A page may then be short, or empty, although its cursor leads on.",
+            ),
+        ]
+        | None
+    ) = None
     limit: Limit = 20
     cursor: str | None = None
 
@@ -46,19 +63,37 @@ class RenameBody(Body):
     title: Annotated[Text, Field(max_length=TITLE_CHARACTERS)]
 
 
+class FeedbackBody(Body):
+    """A person's opinion of a reply."""
+
+    rating: Rating
+    comment: Annotated[Text, Field(max_length=COMMENT_CHARACTERS)] | None = None
+
+
 class ConversationItem(BaseModel):
-    """A conversation, without its messages."""
+    """A conversation, without its messages; `snippet` has the words around the text of a search."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: int
     title: str | None
+    kind: ConversationKind
     created_at: datetime
     updated_at: datetime
+    snippet: str | None = None
+
+
+class FeedbackItem(BaseModel):
+    """A person's opinion of a reply."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    rating: Rating
+    comment: str | None
 
 
 class MessageItem(BaseModel):
-    """A message; `tool_calls` are the elements of the audit trail, null for a message without any."""
+    """A message. `tool_calls` are the elements of the audit trail, and null for a message without any."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -68,6 +103,7 @@ class MessageItem(BaseModel):
     tool_calls: Sequence[Mapping[str, Any]] | None
     created_at: datetime
     turn_id: uuid.UUID | None
+    feedback: FeedbackItem | None
 
 
 class ConversationPage(BaseModel):
@@ -85,15 +121,11 @@ class MessagePage(BaseModel):
 
 
 # Coroutines may block here: an instance serves one invocation at a time, and a thread would only cost time.
-@app.get("/conversations", response_model=ConversationPage, responses=ON_ALL, openapi_extra=TOKEN)
-async def get_conversations(
-    *, query: Annotated[ConversationsQuery, Query()], caller: CallerDep
-) -> Page[ConversationRecord]:
-    """List conversations, newest activity first."""
+@app.get("/conversations", responses=ON_ALL, openapi_extra=TOKEN)
+async def get_conversations(*, query: Annotated[ConversationsQuery, Query()], caller: CallerDep) -> ConversationPage:
+    """List conversations, newest activity first, or those that contain a text."""
     return database().transaction(
-        caller.user_id,
-        lambda connection: conversations.list_page(connection, caller.user_id, limit=query.limit, cursor=query.cursor),
-        seconds_left=caller.seconds_left,
+        caller.user_id, lambda connection: _page(connection, caller.user_id, query), seconds_left=caller.seconds_left
     )
 
 
@@ -154,6 +186,42 @@ async def delete_conversation(*, conversation_id: PathId, caller: CallerDep) -> 
         lambda connection: conversations.delete(connection, caller.user_id, conversation_id),
         seconds_left=caller.seconds_left,
     )
+
+
+@app.put("/messages/{id}/feedback", status_code=204, responses=ON_ONE, openapi_extra=TOKEN)
+async def put_feedback(*, message_id: PathId, body: FeedbackBody, caller: CallerDep) -> None:
+    """Rate a reply of the assistant, in place of an earlier rating."""
+    database().transaction(
+        caller.user_id,
+        lambda connection: conversations.rate(connection, caller.user_id, message_id, body.rating, body.comment),
+        seconds_left=caller.seconds_left,
+    )
+
+
+@app.delete("/messages/{id}/feedback", status_code=204, responses=ON_ONE, openapi_extra=TOKEN)
+async def delete_feedback(*, message_id: PathId, caller: CallerDep) -> None:
+    """Remove the rating of a reply, if it has one."""
+    database().transaction(
+        caller.user_id,
+        lambda connection: conversations.unrate(connection, caller.user_id, message_id),
+        seconds_left=caller.seconds_left,
+    )
+
+
+def _page(connection: Connection, user_id: uuid.UUID, query: ConversationsQuery) -> ConversationPage:
+    if query.text is None:
+        page = conversations.list_page(connection, user_id, limit=query.limit, cursor=query.cursor, kind=query.kind)
+        return ConversationPage(
+            items=[ConversationItem.model_validate(record) for record in page.items], next_cursor=page.next_cursor
+        )
+    matches = conversations.search_page(
+        connection, user_id, query.text, limit=query.limit, cursor=query.cursor, kind=query.kind
+    )
+    items = [
+        ConversationItem.model_validate({**asdict(match.conversation), "snippet": match.snippet})
+        for match in matches.items
+    ]
+    return ConversationPage(items=items, next_cursor=matches.next_cursor)
 
 
 around_snapshot()

@@ -58,6 +58,7 @@ _OWN_CONVERSATION = (
     "EXISTS (SELECT FROM conversations WHERE conversations.id = {}.conversation_id"
     " AND conversations.user_id = " + _PERSON + " OFFSET 0)"
 )
+_OWN_FEEDBACK = f"user_id = {_PERSON} AND EXISTS (SELECT FROM messages WHERE messages.id = feedback.message_id)"
 _ALL = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _OWN_ROWS = {APP_ROLE: Access(f"user_id = {_PERSON}", _ALL)}
 
@@ -78,15 +79,16 @@ TABLES: Mapping[str, Table] = {
         access=_OWN_ROWS,
     ),
     "conversations": Table(
-        required=("id", "user_id", "created_at", "updated_at"),
+        required=("id", "user_id", "kind", "created_at", "updated_at"),
         optional=("title",),
         indexes={
             "ix_conversations_user_id": ("user_id",),
             "ix_conversations_updated_at": ("updated_at",),
             "ix_conversations_user_id_updated_at_id": ("user_id", "updated_at", "id"),
+            "ix_conversations_user_id_kind_updated_at_id": ("user_id", "kind", "updated_at", "id"),
         },
         references={"user_id": ("users", "CASCADE")},
-        defaults={"created_at": "", "updated_at": ""},
+        defaults={"kind": "chat", "created_at": "", "updated_at": ""},
         access=_OWN_ROWS,
     ),
     "messages": Table(
@@ -108,6 +110,14 @@ TABLES: Mapping[str, Table] = {
             ),
         },
         access={APP_ROLE: Access(_OWN_CONVERSATION.format("messages"), ("SELECT", "INSERT"))},
+    ),
+    "feedback": Table(
+        required=("message_id", "user_id", "rating", "created_at", "updated_at"),
+        optional=("comment",),
+        indexes={"ix_feedback_user_id": ("user_id",)},
+        references={"message_id": ("messages", "CASCADE"), "user_id": ("users", "CASCADE")},
+        defaults={"created_at": "", "updated_at": ""},
+        access={APP_ROLE: Access(f"user_id = {_PERSON}", _ALL, check=_OWN_FEEDBACK)},
     ),
     "turns": Table(
         required=(

@@ -118,7 +118,7 @@ def test_the_order_of_cascades_does_not_matter(database: Database, messages: int
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-@pytest.mark.parametrize("statement", ["TRUNCATE messages", "TRUNCATE users CASCADE"])
+@pytest.mark.parametrize("statement", ["TRUNCATE messages CASCADE", "TRUNCATE users CASCADE"])
 def test_messages_cannot_be_truncated(database: Database, messages: int, statement: str) -> None:
     with pytest.raises(IntegrityError, match="messages are append-only: TRUNCATE is refused"):
         execute(database, statement)

@@ -9,7 +9,7 @@ from functions.migrate.errors import MigrationFailedError, NotConfirmedError, Sc
 from tests.functions.migrate.conftest import Migrate, on, step, tables
 from tests.support.revisions import CONVERSATIONS, HEAD, PARENTS, REVISIONS, SCRIPTS, TURNS, USERS
 
-TABLES = ["conversations", "messages", "tasks", "turns", "users"]
+TABLES = ["conversations", "feedback", "messages", "tasks", "turns", "users"]
 UNREACHABLE = "postgresql://nobody:secret@127.0.0.1:1/nowhere?sslmode=require"
 
 

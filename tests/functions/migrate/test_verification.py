@@ -14,7 +14,7 @@ from taskchat import models  # noqa: F401 - fills the metadata
 from tests.functions.migrate.conftest import Migrate, on, step
 from tests.support.revisions import HEAD
 
-TABLES = ["conversations", "messages", "tasks", "turns", "users"]
+TABLES = ["conversations", "feedback", "messages", "tasks", "turns", "users"]
 
 
 def test_the_contract_has_every_column_of_the_models() -> None:

@@ -92,6 +92,7 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
         "DELETE /conversations",
         "DELETE /conversations/{id}",
         "DELETE /mcp",
+        "DELETE /messages/{id}/feedback",
         "DELETE /tasks/{id}",
         "DELETE /turns/{id}",
         "GET /.well-known/oauth-protected-resource",
@@ -109,6 +110,7 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
         "POST /mcp",
         "POST /tasks",
         "POST /turns/{id}/undo",
+        "PUT /messages/{id}/feedback",
     ]
 
 

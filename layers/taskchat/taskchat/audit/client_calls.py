@@ -18,7 +18,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from taskchat import conversations
 from taskchat.errors import ConversationDeletedError, IdempotencyKeyReusedError
-from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_now
+from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, ConversationKind, Role, TurnStatus, utc_now
 from taskchat.principal import Principal
 from taskchat.toolkit import ToolCall, ToolRequest
 from taskchat.tools import TOOLS, call
@@ -186,7 +186,8 @@ def _record(
         if first is not None:
             # The person deleted the client's conversation. The next one takes over the key that leads to it.
             connection.execute(update(TURNS).where(TURNS.c.id == first.id).values(idempotency_key=str(first.id)))
-        conversation_id, key = conversations.create(connection, client.principal, client.name), client.first_key
+        key = client.first_key
+        conversation_id = conversations.create(connection, client.principal, client.name, ConversationKind.CLIENT)
     connection.execute(
         insert(TURNS).values(
             id=turn_id,
@@ -206,4 +207,6 @@ def _record(
         {**shared, "role": Role.ASSISTANT, "content": "", "tool_calls": calls},
     ]
     connection.execute(insert(MESSAGES).values(messages))
-    connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id).values(updated_at=utc_now()))
+    # The release before creates such conversations as chats.
+    touched = {"updated_at": utc_now(), "kind": ConversationKind.CLIENT}
+    connection.execute(update(CONVERSATIONS).where(CONVERSATIONS.c.id == conversation_id).values(touched))

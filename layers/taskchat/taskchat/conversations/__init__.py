@@ -1,13 +1,16 @@
-"""Conversations: pages, changes, and the window of history that the model reads."""
+"""Conversations: pages, search, changes, ratings of replies, and the window of history that the model reads."""
 
 from taskchat.conversations.bounded import load_bounded
 from taskchat.conversations.changes import create, delete, delete_all, rename, sign_in
 from taskchat.conversations.exchanges import WindowMessage
+from taskchat.conversations.feedback import rate, unrate
 from taskchat.conversations.pages import ConversationRecord, MessageRecord, Page, get, list_page, messages_page
+from taskchat.conversations.search import FoundConversation, search_page
 from taskchat.conversations.window import load_window
 
 __all__ = [
     "ConversationRecord",
+    "FoundConversation",
     "MessageRecord",
     "Page",
     "WindowMessage",
@@ -19,6 +22,9 @@ __all__ = [
     "load_bounded",
     "load_window",
     "messages_page",
+    "rate",
     "rename",
+    "search_page",
     "sign_in",
+    "unrate",
 ]

@@ -16,8 +16,11 @@ from sqlalchemy import Connection
 from taskchat.models import MESSAGES
 from taskchat.shortening import LEFT_OUT
 
-RESPONSE_CHARACTERS = 800_000
-"""Characters of messages in one response. With six bytes for each, as for a control character, it is below 5 MB."""
+RESPONSE_CHARACTERS = 700_000
+"""Characters of messages in one response.
+
+With six bytes for each, as for a control character, and with the comments of 100 ratings, it is below 5 MB.
+"""
 _CUT_OFF = "the rest was too long to be kept"
 
 

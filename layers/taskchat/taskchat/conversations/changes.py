@@ -7,18 +7,20 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from taskchat.conversations.pages import CONVERSATION_COLUMNS, ConversationRecord, is_own, one_conversation
-from taskchat.models import CONVERSATIONS, TITLE_CHARACTERS, TURNS, USERS, TurnStatus, utc_now
+from taskchat.models import CONVERSATIONS, TITLE_CHARACTERS, TURNS, USERS, ConversationKind, TurnStatus, utc_now
 from taskchat.principal import Principal
 
 
-def create(connection: Connection, principal: Principal, title: str) -> int:
+def create(
+    connection: Connection, principal: Principal, title: str, kind: ConversationKind = ConversationKind.CHAT
+) -> int:
     """Create a conversation, and the person's own row if this is the first one; return the conversation's id.
 
     The title is shortened to one line of at most 200 characters. The person's row is locked until COMMIT.
     """
     sign_in(connection, principal)
     one_line = " ".join(title.split())[:TITLE_CHARACTERS]
-    statement = sa.insert(CONVERSATIONS).values(user_id=principal.user_id, title=one_line)
+    statement = sa.insert(CONVERSATIONS).values(user_id=principal.user_id, title=one_line, kind=kind)
     return int(connection.execute(statement.returning(CONVERSATIONS.c.id)).scalar_one())
 
 

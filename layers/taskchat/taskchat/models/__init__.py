@@ -4,13 +4,17 @@ from taskchat.models.clock import SECONDS, utc_in, utc_now
 from taskchat.models.columns import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS
 from taskchat.models.tables import (
     CONVERSATIONS,
+    FEEDBACK,
     MESSAGES,
     TASKS,
     TURNS,
     USERS,
     Conversation,
+    ConversationKind,
+    Feedback,
     Message,
     Priority,
+    Rating,
     Role,
     Task,
     Turn,
@@ -20,6 +24,7 @@ from taskchat.models.tables import (
 
 __all__ = [
     "CONVERSATIONS",
+    "FEEDBACK",
     "LARGEST_ID",
     "MESSAGES",
     "SECONDS",
@@ -29,8 +34,11 @@ __all__ = [
     "TURNS",
     "USERS",
     "Conversation",
+    "ConversationKind",
+    "Feedback",
     "Message",
     "Priority",
+    "Rating",
     "Role",
     "Task",
     "Turn",

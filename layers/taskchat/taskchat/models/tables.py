@@ -1,4 +1,4 @@
-"""The five tables, as SQLModel classes and, for queries, as SQLAlchemy tables."""
+"""The tables, as SQLModel classes and, for queries, as SQLAlchemy tables."""
 
 import enum
 import uuid
@@ -39,6 +39,22 @@ class Role(enum.StrEnum):
     USER = "user"
     ASSISTANT = "assistant"
     SYSTEM = "system"
+
+
+class ConversationKind(enum.StrEnum):
+    """The use of a conversation."""
+
+    CHAT = "chat"
+    """A person talks to the assistant."""
+    CLIENT = "client"
+    """It records the changes that a program made without the assistant, such as an MCP client."""
+
+
+class Rating(enum.StrEnum):
+    """A person's opinion of a reply."""
+
+    UP = "up"
+    DOWN = "down"
 
 
 class TurnStatus(enum.StrEnum):
@@ -111,12 +127,21 @@ class Conversation(SQLModel, table=True):
         Index("ix_conversations_user_id", "user_id"),
         Index("ix_conversations_updated_at", "updated_at"),
         Index("ix_conversations_user_id_updated_at_id", "user_id", "updated_at", "id"),
+        Index("ix_conversations_user_id_kind_updated_at_id", "user_id", "kind", "updated_at", "id"),
         _IDS_ARE_NEVER_REUSED,
     )
 
     id: int = id_column()
     user_id: uuid.UUID = user_reference()
     title: str | None = Field(default=None, sa_column=Column(String(TITLE_CHARACTERS)))
+    kind: ConversationKind = Field(
+        default=ConversationKind.CHAT,
+        sa_column=Column(
+            enum_type(ConversationKind, "ck_conversations_kind", 10),
+            nullable=False,
+            server_default=ConversationKind.CHAT.value,
+        ),
+    )
     created_at: datetime = created_now()
     updated_at: datetime = created_now()
 
@@ -199,6 +224,27 @@ class Message(SQLModel, table=True):
     created_at: datetime = created_now()
 
 
-USERS, TASKS, CONVERSATIONS, TURNS, MESSAGES = (
-    SQLModel.metadata.tables[name] for name in ("users", "tasks", "conversations", "turns", "messages")
+class Feedback(SQLModel, table=True):
+    """A person's rating of a reply, which goes with its message."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (Index("ix_feedback_user_id", "user_id"),)
+
+    message_id: int = Field(
+        sa_column=Column(
+            BigInteger().with_variant(Integer(), "sqlite"),
+            ForeignKey("messages.id", ondelete="CASCADE"),
+            primary_key=True,
+            autoincrement=False,
+        )
+    )
+    user_id: uuid.UUID = user_reference()
+    rating: Rating = Field(sa_column=Column(enum_type(Rating, "ck_feedback_rating", 10), nullable=False))
+    comment: str | None = Field(default=None, sa_column=Column(Text))
+    created_at: datetime = created_now()
+    updated_at: datetime = updated_now()
+
+
+USERS, TASKS, CONVERSATIONS, TURNS, MESSAGES, FEEDBACK = (
+    SQLModel.metadata.tables[name] for name in ("users", "tasks", "conversations", "turns", "messages", "feedback")
 )
