@@ -1,5 +1,6 @@
 """Every revision upgrades and downgrades, and all of them together make the tables of the models."""
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from tests.support.revisions import CONVERSATIONS, MIGRATIONS, PARENTS, REVISION
 
 Alembic = Callable[..., None]
 ONLY_ON_POSTGRES = ("b6d20f83e4c1",)
+KINDS = "d7a1c95e3f08"
 
 
 @contextmanager
@@ -162,6 +164,29 @@ def test_rows_survive_the_upgrade_and_downgrade_of_turns(empty_database_url: str
     with transaction(empty_database_url) as connection:
         assert connection.execute(text(message)).all() == written
     assert len(written) == 2
+
+
+def test_the_conversations_of_clients_are_found(empty_database_url: str) -> None:
+    alembic(command.upgrade, empty_database_url, PARENTS[KINDS])
+    client_key = f"client {'0' * 64}"
+    with transaction(empty_database_url) as connection:
+        connection.execute(
+            text("INSERT INTO users (id, subject) VALUES ('00000000000000000000000000000001', 'ann')"),
+        )
+        for number, key in enumerate((client_key, "client", str(uuid.uuid4())), start=1):
+            connection.execute(text("INSERT INTO conversations (user_id) SELECT id FROM users"))
+            connection.execute(
+                text(
+                    "INSERT INTO turns (id, user_id, conversation_id, idempotency_key, request_hash, status, attempt,"
+                    f" lease_expires_at) SELECT '{uuid.uuid4().hex}', user_id, id, '{key}', '', 'finished', 1,"
+                    f" created_at FROM conversations WHERE id = {number}"
+                )
+            )
+
+    alembic(command.upgrade, empty_database_url, KINDS)
+    with transaction(empty_database_url) as connection:
+        kinds = connection.execute(text("SELECT kind FROM conversations ORDER BY id")).scalars().all()
+    assert kinds == ["client", "chat", "chat"]
 
 
 def test_autogenerate_finds_no_difference(database_url: str) -> None:

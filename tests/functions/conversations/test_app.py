@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlmodel import col
 
 from functions.conversations import app as conversations_app
 from local.lambda_events import Answer, http_event, invoke
 from taskchat import principal
 from taskchat.database import database
-from taskchat.models import Conversation, Message, Role, User
+from taskchat.models import Conversation, ConversationKind, Feedback, Message, Role, User
 from taskchat.settings import settings
 from tests.support.owner import as_owner
 
 Ask = Callable[..., Answer]
+MISSING = 4_611_686_018_427_387_904
 NOON = datetime(2026, 3, 31, 12, 0, 0, 123457, tzinfo=UTC)
 CALL = {"id": "1", "tool": "get_task", "arguments": {}, "result": {}, "timestamp": "2025-12-07T10:30:00Z"}
 
@@ -84,7 +85,7 @@ def test_conversations_are_listed_newest_first_in_pages(ask: Ask, seeded: list[i
     assert second.body.keys() == {"items", "next_cursor"}
     assert second.body["next_cursor"] is None
     newest = first.body["items"][0]
-    assert newest.keys() == {"id", "title", "created_at", "updated_at"}
+    assert newest.keys() == {"id", "title", "kind", "created_at", "updated_at", "snippet"}
     assert (newest["title"], newest["updated_at"]) == ("talk 4", "2026-03-31T12:00:00.123461Z")
 
 
@@ -108,6 +109,7 @@ def test_messages_come_newest_page_first_oldest_first_inside(ask: Ask, seeded: l
         "tool_calls": None,
         "created_at": "2026-03-31T12:00:00.123457Z",
         "turn_id": None,
+        "feedback": None,
     }
     assert first.body["items"][0]["tool_calls"] == [CALL]
 
@@ -275,3 +277,63 @@ def test_an_unreadable_secret_is_503(ask: Ask, monkeypatch: pytest.MonkeyPatch) 
     answer = ask("GET", "/conversations")
     assert_problem(answer, 503, "secret-unavailable")
     assert (answer.body["retryable"], answer.headers["retry-after"]) == (True, "5")
+
+
+def test_a_list_shows_one_kind(ask: Ask, seeded: list[int]) -> None:
+    record = update(Conversation).where(col(Conversation.id) == seeded[2]).values(kind=ConversationKind.CLIENT)
+    as_owner(database(), lambda connection: connection.execute(record))
+    client = ask("GET", "/conversations", query={"kind": "client"}).body
+    assert [(item["id"], item["kind"]) for item in client["items"]] == [(seeded[2], "client")]
+    first = ask("GET", "/conversations", query={"kind": "chat", "limit": 3}).body
+    rest = ask("GET", "/conversations", query={"kind": "chat", "limit": 3, "cursor": first["next_cursor"]}).body
+    assert [item["id"] for item in first["items"] + rest["items"]] == [seeded[number] for number in (4, 3, 1, 0)]
+    assert rest["next_cursor"] is None
+    for kind in ("", "Chat", "all"):
+        assert_problem(ask("GET", "/conversations", query={"kind": kind}), 422, "invalid-request", ["query.kind"])
+
+
+def test_a_text_finds_conversations_of_the_caller(ask: Ask, seeded: list[int]) -> None:
+    answer = ask("GET", "/conversations", query={"text": " DONE "})
+    assert [(item["id"], item["snippet"]) for item in answer.body["items"]] == [(seeded[-1], "Done")]
+    assert ask("GET", "/conversations", query={"text": "talk", "limit": 3}).body["next_cursor"] is not None
+    assert ask("GET", "/conversations", query={"text": "talk"}, user="bob").body["items"] == []
+    for text in ("", "x" * 101):
+        assert_problem(ask("GET", "/conversations", query={"text": text}), 422, "invalid-request", ["query.text"])
+
+
+def test_a_reply_is_rated_and_its_rating_removed(ask: Ask, seeded: list[int]) -> None:
+    listed = f"/conversations/{seeded[-1]}/messages"
+    reply = ask("GET", listed).body["items"][-1]["id"]
+    path = f"/messages/{reply}/feedback"
+    for body in ({"rating": "down", "comment": " Too <b>long</b> "}, {"rating": "up"}):
+        assert ask("PUT", path, body=body).status == 204
+        expected = {"rating": body["rating"], "comment": body.get("comment", "").strip() or None}
+        assert ask("GET", listed).body["items"][-1]["feedback"] == expected
+    for _ in range(2):
+        assert ask("DELETE", path).status == 204
+    assert [item["feedback"] for item in ask("GET", listed).body["items"]] == [None] * 3
+
+
+def test_a_rating_goes_with_its_conversation(ask: Ask, seeded: list[int]) -> None:
+    reply = ask("GET", f"/conversations/{seeded[-1]}/messages").body["items"][-1]["id"]
+    ask("PUT", f"/messages/{reply}/feedback", body={"rating": "up"})
+    assert ask("DELETE", f"/conversations/{seeded[-1]}").status == 204
+    assert count(Feedback) == 0
+
+
+def test_only_own_replies_can_be_rated(ask: Ask, seeded: list[int]) -> None:
+    asked, *_, reply = (item["id"] for item in ask("GET", f"/conversations/{seeded[-1]}/messages").body["items"])
+    for message, user in ((asked, "ann"), (reply, "bob"), (MISSING, "ann")):
+        for method, body in (("PUT", {"rating": "up"}), ("DELETE", None)):
+            answer = ask(method, f"/messages/{message}/feedback", body=body, user=user)
+            assert_problem(answer, 404, "not-found")
+            assert answer.body["detail"] == f"There is no reply {message}."
+    assert count(Feedback) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({}, "rating"), ({"rating": "Up"}, "rating"), ({"rating": "up", "comment": "x" * 1_001}, "comment")],
+)
+def test_a_rating_that_does_not_fit_is_refused(ask: Ask, body: dict[str, Any], field: str) -> None:
+    assert_problem(ask("PUT", "/messages/1/feedback", body=body), 422, "invalid-request", [f"body.{field}"])

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from taskchat import cursors
 from taskchat.conversations.cursors import Position
 from taskchat.conversations.pages import IS_SHOWN, ConversationRecord, Page, by_activity
-from taskchat.models import LARGEST_ID, MESSAGES, ConversationKind
+from taskchat.models import MESSAGES, ConversationKind
 from taskchat.text import searchable
 
 CONVERSATIONS_AT_ONCE = 25
@@ -113,7 +113,7 @@ class _Search:
         `begun` gives the id of the message that an earlier request read last, for a conversation that it left.
         """
         unmatched = [conversation.id for conversation in batch if not self._is_in(conversation.title or "")]
-        limits = {conversation_id: begun.get(conversation_id) or LARGEST_ID for conversation_id in unmatched}
+        limits = {conversation_id: begun.get(conversation_id) or None for conversation_id in unmatched}
         read = self._read(limits, MESSAGES_AT_ONCE)
         return {key: list(messages) for key, messages in groupby(read, attrgetter("conversation_id"))}
 
@@ -139,7 +139,7 @@ class _Search:
     def _is_in(self, text: str) -> bool:
         return self._needle in searchable(text)
 
-    def _read(self, limits: Mapping[int, int], at_once: int) -> Sequence[_Message]:
+    def _read(self, limits: Mapping[int, int | None], at_once: int) -> Sequence[_Message]:
         """Read the newest messages of each conversation, below an id, by one scan of the index for each of them."""
         if not limits:
             return []
@@ -167,12 +167,13 @@ def _conversations(
     return [ConversationRecord(*row) for row in rows]
 
 
-def _newest(conversation_id: int, below: int, at_once: int) -> sa.Select[Any]:
+def _newest(conversation_id: int, below: int | None, at_once: int) -> sa.Select[Any]:
     # As in a page of messages, a range keeps PostgreSQL in the index.
     order = (MESSAGES.c.conversation_id, MESSAGES.c.id)
+    is_below = order[0] <= conversation_id if below is None else sa.tuple_(*order) < sa.tuple_(conversation_id, below)
     return (
         sa.select(*order, sa.func.substr(MESSAGES.c.content, 1, SEARCHED_CHARACTERS))
-        .where(order[0] >= conversation_id, sa.tuple_(*order) < sa.tuple_(conversation_id, below), IS_SHOWN)
+        .where(order[0] >= conversation_id, is_below, IS_SHOWN)
         .order_by(*(column.desc() for column in order))
         .limit(at_once)
         .subquery()
