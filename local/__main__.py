@@ -98,7 +98,7 @@ def _start(stack: ExitStack) -> None:
 
 def _open(api: Api, port: int) -> Gateway:
     try:
-        return Gateway(api, port=port, log_file=LOG_FILE, access_log=_say)
+        return Gateway(api, port=port, log_file=LOG_FILE, access_log=_say, page=ROOT / "web")
     except OSError as error:
         advice = (
             "Choose one above 1023, as in: PORT=3000 make run"
@@ -127,11 +127,11 @@ def _migrate() -> None:
 
 def _welcome(url: str, model: str, database: str, *, curl: str) -> None:
     _say(
-        f"Taskchat answers at {url} (Ctrl-C stops it)\n"
+        f"Taskchat answers at {url} (Ctrl-C stops it): open it in a browser\n"
         f"  model     {model}\n"
         f"  database  {database}\n"
         f"  log       {os.path.relpath(LOG_FILE)}\n"
-        "Try this in another terminal:\n"
+        "Or try this in another terminal:\n"
         f"  {curl} {url}/chat -H 'Content-Type: application/json' \\\n"
         '    -d \'{"message": "Add a task to buy groceries"}\''
     )

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from local.gateway.authorizer import UnauthorizedError, verified_claims
 from local.gateway.bodies import RequestError, discard, read_body, read_headers
 from local.gateway.events import Request, event
+from local.gateway.page import Page
 from local.gateway.responses import MalformedResponseError, Response, plain, response
 from local.gateway.template import Api, Route
 from local.loopback import HOST, LoopbackServer
@@ -41,7 +42,7 @@ class Gateway:
     """Serves an API on a port of the loopback interface; port 0 picks a free one. Use it as a context manager.
 
     `access_log` is called with a line for each request: method, path, status, milliseconds. `make_fleet` makes what
-    runs a function.
+    runs a function. `page` is the folder of the page, which has the paths that no route has.
 
     Raises:
         OSError: the port is in use, or this user may not bind it.
@@ -56,8 +57,10 @@ class Gateway:
         time_limit_seconds: float = TIME_LIMIT_SECONDS,
         access_log: AccessLog = print,
         make_fleet: Callable[[Function, Path], Fleet] = Fleet,
+        page: Path | None = None,
     ) -> None:
         self.api = api
+        self._page = None if page is None else Page(page, api.page_headers)
         self.access_log = access_log
         self._time_limit_seconds = time_limit_seconds
         with_a_route = {route.function.name: route.function for route in api.routes}
@@ -117,6 +120,9 @@ class Gateway:
         # A page whose domain resolves to loopback (DNS rebinding) sends its own name as Host.
         if not _OWN_NAME.fullmatch(headers.get("host", HOST)):
             return _FORBIDDEN
+        file = self._page.answer(request) if self._page and self.api.find(request.method, request.path) is None else None
+        if file is not None:
+            return file
         cors = self.api.cors
         if cors and cors.answers_preflight(request.method, headers):
             return Response(HTTPStatus.NO_CONTENT, tuple(cors.response_headers(headers, preflight=True).items()), b"")

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from yaml import YAMLError
 
 from local.gateway.cors import CorsRules
+from local.gateway.page import page_headers
 from local.gateway.template_yaml import load
 from local.runtime.instance import Function
 
@@ -78,7 +79,8 @@ class Schedule:
 class Api:
     """An HTTP API. `functions` are all functions of the template, also those without a route.
 
-    `consumers` are the functions that receive messages from a queue.
+    `consumers` are the functions that receive messages from a queue. `page_headers` are those of CloudFront's responses
+    with a file of the page.
     """
 
     routes: tuple[Route, ...]
@@ -86,6 +88,7 @@ class Api:
     cors: CorsRules | None
     consumers: tuple[Function, ...] = ()
     schedules: tuple[Schedule, ...] = ()
+    page_headers: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """Return the most specific route that serves a request, with its path parameters."""
@@ -131,7 +134,7 @@ def _api(template: Mapping[str, Any]) -> Api:
     ordered = tuple(sorted(routes, key=lambda route: route.specificity))
     cors = api.get("CorsConfiguration")
     rules = CorsRules.from_template(cors) if cors else None
-    return Api(ordered, functions, rules, tuple(consumers), tuple(schedules))
+    return Api(ordered, functions, rules, tuple(consumers), tuple(schedules), page_headers(template))
 
 
 def _function(name: str, properties: Mapping[str, Any]) -> Function:

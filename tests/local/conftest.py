@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("local", "functions", "migrations", "template.yaml")
+PARTS = ("local", "functions", "migrations", "web", "template.yaml")
 ODD_NAME = "odd %41 #1 ?x=1 $HOME `id` 'q' \"d\" & ; {a} [b] \\ ü:é"
 """A folder name of characters that mean something to a URL, a shell, make, PYTHONPATH or a format string."""
 LONGEST_START_SECONDS = 90
