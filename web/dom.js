@@ -59,6 +59,7 @@ const ICONS = {
   add: "M12 5v14M5 12h14",
   back: "M15 5l-7 7 7 7",
   calendar: "M5 6h14v14H5zM5 10h14M9 3v4M15 3v4",
+  copy: "M8 8h11v11H8zM5 15V5h10",
   chat: "M4 5h16v11H9l-5 4z",
   check: "M5 12.5l4.5 4.5L19 7.5",
   close: "M6 6l12 12M18 6L6 18",

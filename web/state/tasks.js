@@ -2,7 +2,7 @@
  * The tasks beside the chat.
  *
  * @import { Routes } from "../api/routes.js"
- * @import { Task, TaskFields } from "../api/types.js"
+ * @import { Task, TaskFields, ToolCall } from "../api/types.js"
  * @import { Tabs } from "./tabs.js"
  */
 
@@ -15,6 +15,8 @@ import { Store } from "./store.js";
 /** A list that was read further than this is read again only as far as this. */
 const PAGES_OF_A_REFRESH = 3;
 const NOT_FOUND = 404;
+/** Other programs have records of their own, so the newest need not be that of this page. */
+const RECORDS_TO_SEARCH = 4;
 
 export class TaskList extends Store {
   /** @type {Filter} */
@@ -197,18 +199,21 @@ export class TaskList extends Store {
 }
 
 /**
- * Find the turn that deleted a task by hand, in the newest record of such changes.
+ * Find the turn that deleted a task by hand, among the newest records of such changes.
  *
  * @param {Routes} routes
  * @param {number} taskId
  * @returns {Promise<string | null>}
  */
 async function deletionOf(routes, taskId) {
-  const [newest] = (await routes.conversations({ kind: "client" })).items;
-  if (!newest) return null;
-  const { items } = await routes.messages(newest.id);
-  const message = items.findLast(({ tool_calls: calls }) => calls?.some((call) => call.tool === "delete_task" && call.before?.id === taskId));
-  return message?.turn_id ?? null;
+  const { items } = await routes.conversations({ kind: "client" });
+  for (const { id } of items.slice(0, RECORDS_TO_SEARCH)) {
+    const page = await routes.messages(id);
+    const isDeletion = (/** @type {ToolCall} */ call) => call.tool === "delete_task" && call.before?.id === taskId;
+    const message = page.items.findLast(({ tool_calls: calls }) => calls?.some(isDeletion));
+    if (message?.turn_id) return message.turn_id;
+  }
+  return null;
 }
 
 /**

@@ -68,7 +68,8 @@ function emptyText(conversations) {
     const again = h("button", { type: "button", class: "button small", on: { click: () => conversations.refresh() } }, t.tryAgain);
     return h("div", { class: "trouble" }, h("p", {}, problemText(conversations.problem)), again);
   }
-  if (conversations.items === null) return h("p", { class: "quiet centered" }, t.loading);
+  // A search goes through the conversations page by page, and a page may be empty.
+  if (!conversations.isComplete) return h("p", { class: "quiet centered" }, t.loading);
   const [title, hint] = conversations.text
     ? [t.nothingFound, t.nothingFoundHint]
     : conversations.kind === "client"

@@ -7,7 +7,7 @@
  * @import { Sending } from "../state/outbox.js"
  */
 
-import { fill, h, icon, iconButton } from "../dom.js";
+import { fill, h, iconButton } from "../dom.js";
 import { changesOf, isUndo } from "../state/exchanges.js";
 import { fullText } from "../text/dates.js";
 import { t } from "../text/index.js";
@@ -140,7 +140,7 @@ function replyActions(answer, text, chat, isLast) {
     { class: "actions" },
     rate("up", t.goodAnswer),
     rate("down", t.badAnswer),
-    action("history", t.copy, copy),
+    action("copy", t.copy, copy),
     isLast && action("redo", t.askAgain, () => askAgain(chat)),
   );
 }
