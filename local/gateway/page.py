@@ -20,13 +20,17 @@ CONTENT_TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
     ".svg": "image/svg+xml",
 }
 CACHE_CONTROL = "no-cache"
 """A browser asks each time whether a file is still the same, so a release is seen at once."""
 _SUBSTITUTION = re.compile(r" ?\$\{\w+\}")
 _POLICY = "AWS::CloudFront::ResponseHeadersPolicy"
+
+
+def content_type(name: str) -> str:
+    """Return the content type of a file of the page."""
+    return "application/json" if name == CONFIG else CONTENT_TYPES[Path(name).suffix]
 
 
 class Page:
@@ -47,7 +51,7 @@ class Page:
         asked = request.joined_headers()
         if tag in asked.get("if-none-match", ""):
             return Response(HTTPStatus.NOT_MODIFIED, headers, b"")
-        headers += (("content-type", CONTENT_TYPES[Path(name).suffix]),)
+        headers += (("content-type", content_type(name)),)
         if "gzip" in asked.get("accept-encoding", ""):
             headers += (("content-encoding", "gzip"),)
             content = gzip.compress(content, mtime=0)

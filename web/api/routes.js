@@ -158,6 +158,7 @@ export class Routes {
    * @returns {Promise<Task>}
    */
   async changeTask(id, fields, tag) {
+    /** @type {Record<string, string>} */
     const headers = tag ? { "If-Match": tag } : {};
     const options = { body: fields, headers, tries: TRIES_OF_A_CHANGE };
     return (await this.client.write("PATCH", `/tasks/${id}`, options)).body;

@@ -116,8 +116,7 @@ export class TaskList extends Store {
 
   /** @param {TaskFields} fields */
   async add(fields) {
-    const made = await this.routes.createTask(fields);
-    const task = /** @type {Task} */ ({ due_at: null, priority: "normal", completed: false, ...fields, ...made });
+    const task = await this.routes.createTask(fields);
     this.#put(new Map([[task.id, task]]));
     this.tabs.tell("tasks");
     return task;

@@ -4,7 +4,7 @@
  * @import { Chat } from "../state/chat.js"
  */
 
-import { fill, h, icon, iconButton } from "../dom.js";
+import { fill, h, icon } from "../dom.js";
 import { changesOf } from "../state/exchanges.js";
 import { t } from "../text/index.js";
 import { announce } from "./notices.js";

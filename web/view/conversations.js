@@ -7,7 +7,7 @@
  * @import { ConversationList, Kind } from "../state/conversations.js"
  */
 
-import { Rows, fill, h, icon, iconButton } from "../dom.js";
+import { Rows, fill, h, iconButton } from "../dom.js";
 import { goTo, linkTo } from "../router.js";
 import { momentText } from "../text/dates.js";
 import { t } from "../text/index.js";

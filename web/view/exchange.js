@@ -57,7 +57,7 @@ function changes({ exchange, sending }, /** @type {Chat} */ chat) {
   if (!shown.length) return null;
   const cards = shown.flatMap(describe);
   const count = changed.flatMap(changesOf).length;
-  const canUndo = exchange?.turnId && !sending && count > 0 && !exchange.isUndone;
+  const canUndo = exchange !== null && exchange.turnId !== null && !sending && count > 0 && !exchange.isUndone;
   const undo = () => canUndo && orTell(async () => (await chat.undo(exchange), notify(t.undoneMessage)));
   const button = (/** @type {string} */ label) =>
     h("button", { type: "button", class: "text-button", "data-action": "undo", on: { click: undo } }, label);
@@ -76,7 +76,7 @@ function reply({ exchange, sending }, /** @type {Chat} */ chat) {
   const isOver = !sending || ["finished", "stopped", "failed"].includes(sending.state);
   const parts = [
     text && h("div", { class: "text" }, markdown(text)),
-    sending && !isOver && progress(sending, chat),
+    sending && !isOver && progress(sending),
     isOver && !text && trouble({ exchange, sending, key: "" }, chat),
     isOver && text && exchange?.answer && replyActions(exchange.answer, text, chat, chat.last === exchange),
   ];
@@ -84,11 +84,8 @@ function reply({ exchange, sending }, /** @type {Chat} */ chat) {
   return h("div", { class: "reply", "data-busy": !isOver }, h("h3", { class: "hidden" }, t.assistant), ...parts);
 }
 
-/**
- * @param {Sending} sending
- * @param {Chat} chat
- */
-function progress(sending, chat) {
+/** @param {Sending} sending */
+function progress(sending) {
   return h("div", { class: "progress" }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", {}, progressText(sending)));
 }
 

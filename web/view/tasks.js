@@ -6,7 +6,7 @@
  * @import { TaskList } from "../state/tasks.js"
  */
 
-import { Rows, fill, h, icon, iconButton } from "../dom.js";
+import { Rows, fill, h, icon } from "../dom.js";
 import { dueOf, groupOf } from "../text/dates.js";
 import { t } from "../text/index.js";
 import { problemText } from "../text/problems.js";
