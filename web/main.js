@@ -67,7 +67,7 @@ async function start() {
   addEventListener("hashchange", open);
   addEventListener("keydown", (event) => shortcut(event, { search: () => showPane("history"), write: () => (showPane("chat"), box.focus()) }));
 
-  chat.resume();
+  chat.outbox.resume();
   await Promise.all([open(), tasks.refresh(), conversations.refresh(), usage.refresh()]);
   refreshAfterAbsence(() => [tasks.refresh(), conversations.refresh(), chat.reload(), usage.refresh()]);
 }

@@ -101,12 +101,6 @@ export class Chat extends Store {
     return this.#older !== null;
   }
 
-  /** Go on with what was under way when the page was closed. */
-  resume() {
-    this.outbox.resume();
-    this.#firstKey = this.outbox.of(null)?.key ?? null;
-  }
-
   /**
    * Open a conversation; null begins a new one.
    *
@@ -120,7 +114,7 @@ export class Chat extends Store {
     this.problem = null;
     this.editing = null;
     this.unanswered = null;
-    this.#firstKey = null;
+    this.#firstKey = id === null ? (this.outbox.of(null)?.key ?? null) : null;
     this.#messages = [];
     this.#older = null;
     this.exchanges = id === null ? [] : null;
@@ -136,7 +130,7 @@ export class Chat extends Store {
     try {
       const [page, conversation] = await Promise.all([this.routes.messages(id), this.routes.conversation(id)]);
       if (generation !== this.#generation) return;
-      const first = page.items[0]?.id ?? Infinity;
+      const first = page.next_cursor ? page.items[0].id : 0;
       const older = this.#messages.filter((message) => message.id < first);
       if (!older.length) this.#older = page.next_cursor;
       this.conversation = conversation;

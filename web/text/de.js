@@ -17,7 +17,6 @@ export const de = {
   cancel: "Abbrechen",
   save: "Speichern",
   delete: "Löschen",
-  more: "Mehr",
   tryAgain: "Noch einmal versuchen",
   loading: "Wird geladen …",
 
@@ -107,7 +106,6 @@ export const de = {
   },
   complete: (title) => `${title} erledigen`,
   reopen: (title) => `${title} wieder öffnen`,
-  editTask: (title) => `${title} bearbeiten`,
   deleteTask: (title) => `${title} löschen`,
   noTasks: "Nichts zu tun",
   noTasksHint: "Leg oben eine Aufgabe an, oder sag es dem Assistenten: „Am Freitag Milch kaufen.“",

@@ -13,7 +13,6 @@ export const en = {
   cancel: "Cancel",
   save: "Save",
   delete: "Delete",
-  more: "More",
   tryAgain: "Try again",
   loading: "Loading…",
 
@@ -103,7 +102,6 @@ export const en = {
   },
   complete: (/** @type {string} */ title) => `Complete ${title}`,
   reopen: (/** @type {string} */ title) => `Reopen ${title}`,
-  editTask: (/** @type {string} */ title) => `Edit ${title}`,
   deleteTask: (/** @type {string} */ title) => `Delete ${title}`,
   noTasks: "Nothing to do",
   noTasksHint: "Add a task above, or tell the assistant: “Buy milk on Friday.”",

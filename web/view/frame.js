@@ -23,11 +23,12 @@ export function frame(views, chat, conversations, openAccount) {
   const root = h(
     "div",
     { class: "frame", "data-pane": "chat" },
+    h("h1", { class: "hidden" }, "Taskchat"),
     h("a", { class: "skip", href: "#message", on: { click: focusMessage } }, t.skip),
     h(
       "nav",
       { class: "pane history-pane", id: "history", "aria-label": t.conversations },
-      h("header", {}, h("h1", { class: "brand" }, "Taskchat"), iconButton("person", t.account, openAccount)),
+      h("header", {}, h("strong", { class: "brand", "aria-hidden": "true" }, "Taskchat"), iconButton("person", t.account, openAccount)),
       h("a", { class: "button new-chat", href: linkTo(null) }, icon("add"), t.newChat),
       views.history,
       views.usage,

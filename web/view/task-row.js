@@ -39,7 +39,7 @@ export function taskRow(first, tasks) {
     fill(
       element,
       tick,
-      h("button", { type: "button", class: "task-text", "aria-label": t.editTask(task.title), on: { click: edit } }, h("span", { class: "task-title" }, task.title), facts(task)),
+      h("button", { type: "button", class: "task-text", on: { click: edit } }, h("span", { class: "hidden" }, t.edit, " "), h("span", { class: "task-title" }, task.title), facts(task)),
       iconButton("trash", t.deleteTask(task.title), () => remove(tasks, task, element), { class: "icon-button small reveal" }),
     );
   };

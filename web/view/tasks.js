@@ -52,7 +52,9 @@ function grouped(items) {
   const groups = new Map();
   for (const task of items) {
     const name = groupOf(task, now);
-    groups.set(name, [...(groups.get(name) ?? []), task]);
+    const members = groups.get(name);
+    if (members) members.push(task);
+    else groups.set(name, [task]);
   }
   return [...groups].map(([name, members]) => ({ name, tasks: members }));
 }
