@@ -7,6 +7,7 @@ from deploy import stacks
 from deploy.artifacts import bucket_name
 from deploy.aws import account, client
 from deploy.console import DeployError, note, step
+from deploy.page import empty
 from deploy.stage import Stage
 
 SECRET_DOLLARS_A_MONTH = 0.40
@@ -28,6 +29,8 @@ def destroy(stage: Stage) -> None:
         _confirm(stage)
     for stack in there:
         step(f"deleting {stack}")
+        if stack == stage.stack:
+            empty(stage)
         _unprotect(stage, stack)
         stacks.delete(stage, stack)
     _delete_parameters(stage)

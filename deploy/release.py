@@ -7,7 +7,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from deploy import build, migration, releases, stacks
+from deploy import build, migration, page, releases, stacks
 from deploy.aws import account, client, code_of
 from deploy.console import DeployError, note, step
 from deploy.smoke import endpoint_of, smoke
@@ -40,11 +40,18 @@ def release(stage: Stage, folder: Path, *, is_built: bool) -> None:
     is_first = stacks.status(stage, stage.stack) in {None, *stacks.NEVER_MADE}
     served = {} if is_first else releases.live(stage, list(releases.functions(stage)))
     step(f"deploying the API, {stage.stack}")
-    stacks.deploy(_at_once_after_rollback(stage, served), stage.stack, folder / build.API / TEMPLATE)
+    template = folder / build.API / TEMPLATE
+    stacks.deploy(page.with_own_url(_at_once_after_rollback(stage, served)), stage.stack, template)
+    if is_first:
+        step("telling the user pool where the page is")
+        stacks.deploy(page.with_own_url(stage), stage.stack, template)
     versions = releases.functions(stage)
     releases.wait_until_ready(stage, versions)
     # CloudFormation does not notice that a rollback moved the aliases.
     releases.move(stage, versions)
+
+    step("uploading the page")
+    page.publish(stage)
 
     step("smoke test")
     smoke(stage)
@@ -58,6 +65,7 @@ def release(stage: Stage, folder: Path, *, is_built: bool) -> None:
     deleted = releases.prune(stage, known)
     note(f"{len(known[-releases.KEPT :])} kept, {deleted} old versions deleted")
     step(f"release {name} serves at {endpoint_of(stage)}")
+    note(f"the page: {stacks.outputs(stage, stage.stack)['PageUrl']}")
 
 
 def rollback(stage: Stage) -> None:

@@ -120,9 +120,10 @@ class Gateway:
         # A page whose domain resolves to loopback (DNS rebinding) sends its own name as Host.
         if not _OWN_NAME.fullmatch(headers.get("host", HOST)):
             return _FORBIDDEN
-        file = self._page.answer(request) if self._page and self.api.find(request.method, request.path) is None else None
-        if file is not None:
-            return file
+        if self._page is not None and self.api.find(request.method, request.path) is None:
+            file = self._page.answer(request)
+            if file is not None:
+                return file
         cors = self.api.cors
         if cors and cors.answers_preflight(request.method, headers):
             return Response(HTTPStatus.NO_CONTENT, tuple(cors.response_headers(headers, preflight=True).items()), b"")

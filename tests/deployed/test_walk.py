@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+from local.toolchain import ROOT
 from tests.deployed.conftest import PEOPLE, Account
 
 ANN, BOB = PEOPLE
@@ -123,3 +124,22 @@ def test_only_people_of_the_pool_get_a_token(released: Account) -> None:
     assert (refused.status, wrong.status) == (1, 1)
     assert "make user STAGE=dev EMAIL=stranger@example.com" in refused.output
     assert "cannot sign in" in wrong.output
+
+
+def test_the_page_is_in_its_bucket_and_signs_in(released: Account) -> None:
+    s3, bucket = released.client("s3"), released.output("PageBucketName")
+    config = json.loads(s3.get_object(Bucket=bucket, Key="config.json")["Body"].read())
+    document = s3.get_object(Bucket=bucket, Key="index.html")
+    client = released.client("cognito-idp").describe_user_pool_client(
+        UserPoolId=released.output("UserPoolId"), ClientId=released.output("PageClientId")
+    )["UserPoolClient"]
+
+    assert config == {
+        "sign_in": "openid",
+        "issuer": released.output("Issuer"),
+        "client_id": released.output("PageClientId"),
+    }
+    assert document["ContentType"] == "text/html; charset=utf-8"
+    assert document["CacheControl"] == "no-cache"
+    assert document["Body"].read() == (ROOT / "web" / "index.html").read_bytes()
+    assert released.output("PageUrl") in client["CallbackURLs"]

@@ -109,7 +109,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     pace = Pace()
 
     class HeldModelHandler(OfflineModelHandler):
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: N802 - the name that the base class calls
             pace.wait()
             super().do_POST()
 

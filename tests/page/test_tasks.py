@@ -98,18 +98,20 @@ def test_groups_search_and_filters(page: Page, server: Server, person: str) -> N
     expect(page.locator(".tasks .empty")).to_contain_text("Nothing found")
 
 
-def test_thousands_of_tasks_and_conversations_do_not_stutter(page: Page, server: Server, person: str) -> None:
+def test_thousands_of_tasks_and_conversations_do_not_stutter(page: Page, server: Server) -> None:
     add(page, "The first")
     _fill(server)
     page.reload()
-    expect(page.locator(".task")).to_have_count(100)
-    expect(page.locator(".conversation")).to_have_count(40)
+    expect(page.locator(".conversation").first).to_be_visible()
+    # More is read when it is needed.
+    assert page.locator(".task").count() <= 300
     # The longest time between two frames while the lists are scrolled to their ends.
     longest_ms = page.evaluate(
         """async () => {
           let longest = 0, last = performance.now();
           const lists = [...document.querySelectorAll(".scroller")];
-          const isRead = () => document.querySelectorAll(".task").length > 5000 && document.querySelectorAll(".conversation").length >= 500;
+          const count = (kind) => document.querySelectorAll(kind).length;
+          const isRead = () => count(".task") > 5000 && count(".conversation") >= 500;
           for (const end = last + 30000; last < end && !isRead(); ) {
             for (const list of lists) list.scrollTop = list.scrollHeight;
             const now = await new Promise(requestAnimationFrame);
@@ -131,12 +133,12 @@ def _fill(server: Server) -> None:
         now = "strftime('%Y-%m-%d %H:%M:%f000')"
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
         connection.execute(
-            f"INSERT INTO tasks (user_id, title, priority, completed, created_at, updated_at) {numbers} "  # noqa: S608
+            f"INSERT INTO tasks (user_id, title, priority, completed, created_at, updated_at) {numbers} "
             f"SELECT ?, 'Task ' || i, 'normal', false, {now}, {now} FROM n",
             (TASKS, user),
         )
         connection.execute(
-            f"INSERT INTO conversations (user_id, title, kind, created_at, updated_at) {numbers} "  # noqa: S608
+            f"INSERT INTO conversations (user_id, title, kind, created_at, updated_at) {numbers} "
             f"SELECT ?, 'Conversation ' || i, 'chat', {now}, {now} FROM n",
             (CONVERSATIONS, user),
         )

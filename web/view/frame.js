@@ -21,7 +21,7 @@ import { showMenu } from "./menu.js";
  */
 export function frame(views, chat, conversations, openAccount) {
   const root = h(
-    "div",
+    "main",
     { class: "frame", "data-pane": "chat" },
     h("h1", { class: "hidden" }, "Taskchat"),
     h("a", { class: "skip", href: "#message", on: { click: focusMessage } }, t.skip),
@@ -33,8 +33,8 @@ export function frame(views, chat, conversations, openAccount) {
       views.history,
       views.usage,
     ),
-    h("main", { class: "pane chat-pane", id: "chat", "aria-label": t.chat }, chatHeader(chat, conversations), views.messages, views.composer),
-    h("aside", { class: "pane tasks-pane", id: "tasks", "aria-label": t.tasks }, h("header", {}, h("h2", {}, t.tasks)), views.tasks),
+    h("section", { class: "pane chat-pane", id: "chat", "aria-label": t.chat }, chatHeader(chat, conversations), views.messages, views.composer),
+    h("section", { class: "pane tasks-pane", id: "tasks", "aria-label": t.tasks }, h("header", {}, h("h2", {}, t.tasks)), views.tasks),
   );
   root.append(tabs(root));
   return { element: root, showPane: (/** @type {Pane} */ pane) => showPane(root, pane) };
