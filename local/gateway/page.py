@@ -36,7 +36,8 @@ def content_type(name: str) -> str:
 class Page:
     """Answers requests for the files of a folder. Files are read at each request, so that an edit shows at once."""
 
-    def __init__(self, folder: Path, headers: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, headers: Mapping[str, str], config: bytes = LOCAL_CONFIG) -> None:
+        self._config = config
         self._folder = folder.resolve()
         self._headers = tuple(headers.items())
 
@@ -59,7 +60,7 @@ class Page:
 
     def _content(self, name: str) -> bytes | None:
         if name == CONFIG:
-            return LOCAL_CONFIG
+            return self._config
         if "\0" in name:
             return None
         path = (self._folder / name).resolve()

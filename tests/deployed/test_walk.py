@@ -28,6 +28,8 @@ def test_a_release_tells_its_steps(released: Account) -> None:
         "deploying the migrations",
         "migrating the database",
         "deploying the API",
+        "telling the user pool where the page is",
+        "uploading the page",
         "smoke test",
         "recording the release",
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from local.loopback import LoopbackServer
 from local.model.server import OfflineModelHandler
@@ -33,7 +33,7 @@ FLAGS = (
     "--disable-sync",
 )
 ZONE = "Europe/Berlin"
-WIDE = {"width": 1440, "height": 900}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
 LONGEST_START_SECONDS = 60.0
 LONGEST_HOLD_SECONDS = 30.0
 
