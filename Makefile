@@ -49,7 +49,7 @@ test: environment  ## run every test; ARGS goes to pytest, as in: make test ARGS
 	$(BIN)/python -m pytest -o cache_dir=.local/cache/pytest -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: node
-node: environment  ## install Node 22 and the programs of others that test /mcp; needs npm
+node: environment  ## install Node 22 and the programs of others that test /mcp and the page; needs npm
 	@$(BIN)/python -m tests.conformance.node
 
 .PHONY: conformance

@@ -216,4 +216,4 @@ def ask(page: Page, message: str) -> None:
     before = page.locator(".reply .text").count()
     send(page, message)
     expect(page.locator(".reply .text")).to_have_count(before + 1)
-    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()

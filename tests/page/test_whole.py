@@ -140,7 +140,7 @@ def test_the_audit_view_shows_replaced_turns(page: Page) -> None:
     ask_again.fill("Add a task to buy bread")
     ask_again.press("Enter")
     expect(page.locator(".change")).to_contain_text("Buy bread")
-    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
     page.goto(f"{page.url}/audit")
     audit = page.locator(".audit")
     expect(audit).to_contain_text("Add a task to buy milk")

@@ -25,7 +25,7 @@ export const de = {
   welcomeHint: "Schreib, wie du es sagen würdest. Die Liste nebenan wird für dich geführt.",
   examples: ["Add a task to buy groceries tomorrow", "Remind me to call the dentist, it's urgent", "What is due this week?"],
   messageLabel: "Nachricht",
-  messageHint: "Eine Aufgabe anlegen, verschieben, oder fragen, was ansteht …",
+  messageHint: "Aufgabe anlegen oder fragen …",
   send: "Senden",
   stop: "Anhalten",
   stopping: "Wird angehalten …",

@@ -21,7 +21,7 @@ export const en = {
   welcomeHint: "Write it as you would say it. Your assistant keeps the list beside you up to date.",
   examples: ["Add a task to buy groceries tomorrow", "Remind me to call the dentist, it's urgent", "What is due this week?"],
   messageLabel: "Message",
-  messageHint: "Add a task, move one, or ask what is due…",
+  messageHint: "Add a task, or ask what is due…",
   send: "Send",
   stop: "Stop",
   stopping: "Stopping…",
