@@ -20,8 +20,9 @@ from tests.support.developer_shell import forget_settings
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(__file__).parents[1] / ".local" / "hypothesis"))
-# A machine with other work has no deadline that an example could keep. What was found is kept as an ordinary test.
-hypothesis.settings.register_profile("taskchat", deadline=None, database=None)
+# A machine with other work has no deadline that an example could keep. What was found is kept as an explicit example.
+# In CI a change is judged by the same examples as the change before.
+hypothesis.settings.register_profile("taskchat", deadline=None, database=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("taskchat")
 SQLITE_FILE = "task%chat.sqlite3"
 """The `%` shows whether code keeps it in a URL of SQLite."""

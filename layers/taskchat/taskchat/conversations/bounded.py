@@ -59,9 +59,11 @@ def read_calls(text: str | None) -> list[dict[str, Any]] | None:
 def cut_off_calls(text: str) -> list[dict[str, Any]] | None:
     """Return the calls that the beginning of a JSON text has; the last one, cut off, says so in its result."""
     try:
-        calls = [call for call in from_json(text, allow_partial=True) if {"id", "tool"} <= call.keys()]
+        read = from_json(text, allow_partial=True)
     except ValueError:
         return None
+    # Pydantic reads the beginning of an object's first key as an empty array.
+    calls = [call for call in read if isinstance(call, dict) and {"id", "tool"} <= call.keys()]
     if not calls:
         return None
     last = calls[-1]
