@@ -20,6 +20,7 @@ from functions.conversations import app as conversations_app
 from functions.mcp import app as mcp_app
 from functions.migrate import app as migrate_app
 from functions.migrate.errors import MigrationFailedError
+from functions.tasks import app as tasks_app
 from functions.worker import app as worker_app
 from local.lambda_events import Answer, LambdaContext, http_event, invoke
 from taskchat.database import database
@@ -145,9 +146,11 @@ def test_every_route_and_tool_is_silent_on_its_data(scripted_model: ScriptedMode
     )
     answer = chat()
     assert (answer.status, len(answer.body["tool_calls"])) == (200, 11)
-    conversation = f"/conversations/{answer.body['conversation_id']}"
+    turn, conversation = (f"/turns/{answer.body['turn_id']}", f"/conversations/{answer.body['conversation_id']}")
+    assert ask(chat_app.handler, "POST", f"{turn}/undo").status == 200
     for method, path, body in (
         ("GET", "/conversations", None),
+        ("PUT", f"/messages/{answer.body['message_id']}/feedback", {"rating": "up", "comment": f"{MARK}, well done"}),
         ("PATCH", conversation, {"title": f"{MARK} groceries"}),
         ("GET", conversation, None),
         ("GET", f"{conversation}/messages", None),
@@ -155,9 +158,17 @@ def test_every_route_and_tool_is_silent_on_its_data(scripted_model: ScriptedMode
         ("DELETE", "/conversations", None),
     ):
         assert ask(conversations_app.handler, method, path, body=body).status in (200, 204)
-    turn = f"/turns/{answer.body['turn_id']}"
     assert ask(chat_app.handler, "GET", turn).status == 200
     assert ask(chat_app.handler, "DELETE", turn).status == 409
+
+    task = f"/tasks/{ask(tasks_app.handler, 'POST', '/tasks', body=TASK).body['id']}"
+    for method, path, body, query in (
+        ("GET", "/tasks", None, {"text": MARK}),
+        ("GET", task, None, None),
+        ("PATCH", task, {"title": f"{MARK} oat milk"}, None),
+        ("DELETE", task, None, None),
+    ):
+        assert ask(tasks_app.handler, method, path, body=body, query=query).status in (200, 204)
     assert work(json.dumps({"turn_id": answer.body["turn_id"]})) == {"batchItemFailures": []}
 
     created = mcp("tools/call", {"name": "create_task", "arguments": TASK}, "create_task")
@@ -191,6 +202,10 @@ def test_a_refused_request_is_not_quoted() -> None:
     assert ask(conversations_app.handler, "GET", f"/conversations/{MARK}").status == 422
     assert ask(conversations_app.handler, "PATCH", "/conversations/1", body={"title": [MARK]}).status == 422
     assert ask(conversations_app.handler, "GET", f"/{MARK}").status == 404
+    for body in (MARK, {MARK: MARK}, {"title": [MARK]}, {"title": "Milk", "due_at": MARK}):
+        assert ask(tasks_app.handler, "POST", "/tasks", body=body).status == 422
+    for query in ({"text": MARK * 100}, {"status": MARK}, {"due_before": MARK}, {"cursor": MARK}):
+        assert ask(tasks_app.handler, "GET", "/tasks", query=query).status == 422
     assert work(f'{{"turn_id": "{MARK}"}}')["batchItemFailures"]
     assert work(MARK)["batchItemFailures"]
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from functions.chat import app as chat_app
 from functions.conversations import app as conversations_app
 from functions.mcp import app as mcp_app
+from functions.tasks import app as tasks_app
 from local.lambda_events import LambdaContext, http_event
 from taskchat import principal
 from taskchat.database import database
@@ -119,6 +120,8 @@ def test_a_long_task_list_is_bounded() -> None:
     assert listed["structuredContent"]["count"] == 100
     (contents,) = ask_mcp("resources/read", {"uri": "tasks://all"}, "tasks://all")["contents"]
     assert len(json.loads(contents["text"])["tasks"]) == 1_000
+    page = respond(tasks_app.handler, "GET", "/tasks", query={"limit": "100"})
+    assert (len(page["items"]), page["next_cursor"] is None) == (100, False)
     prompt = ask_mcp("prompts/get", {"name": "weekly_review", "arguments": {}}, "weekly_review")
     assert len(prompt["messages"]) == 2
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from functions.chat import app as chat_app
 from functions.conversations import app as conversations_app
 from functions.mcp import app as mcp_app
+from functions.tasks import app as tasks_app
 from functions.worker import app as worker_app
 from local.lambda_events import LambdaContext, http_event
 from tests.functions import conftest
@@ -68,6 +69,20 @@ def test_a_request_of_conversations(
     storable = {name.encode(errors="replace"): value.encode(errors="replace") for name, value in query.items()}
     event = http_event(method, path, body=body, query=storable, headers=headers)  # type: ignore[arg-type]
     assert status(conversations_app.handler, event | more) < 500
+
+
+@given(
+    path=st.sampled_from(["/tasks", "/tasks/1"]) | ODD_TEXT.map(lambda text: f"/tasks/{text}"),
+    method=st.sampled_from(["GET", "POST", "PATCH", "DELETE"]),
+    body=BODIES
+    | mutated({"title": "Milk", "due_at": "2026-01-01", "priority": "high", "completed": True}).map(json.dumps),
+    query=st.dictionaries(st.sampled_from(["limit", "cursor", "text", "status", "due_before"]), ODD_TEXT, max_size=3),
+    headers=HEADERS,
+)
+@bounded
+def test_a_request_of_tasks(path: str, method: str, body: str, query: dict[str, str], headers: dict[str, str]) -> None:
+    storable = {name: value.encode(errors="replace") for name, value in query.items()}
+    assert status(tasks_app.handler, http_event(method, path, body=body, query=storable, headers=headers)) < 500
 
 
 @given(
