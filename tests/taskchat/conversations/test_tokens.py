@@ -48,12 +48,29 @@ SAMPLES = {
     "Japanese": "明日の午後に買い物のタスクを追加して、歯医者の予約が来週の木曜日に変わったことを伝えてください。",
 }
 
+RARE_SAMPLES = {
+    "Hindi": "कृपया कल दोपहर सब्ज़ी ख़रीदने का काम जोड़ो और याद दिलाओ कि दंत चिकित्सक का समय अगले गुरुवार को है।",
+    "Serbian": "Молим те, додај задатак да сутра купим намирнице. Љиљана ће доћи касније са њеном ћерком.",
+    "Greek": "Πρόσθεσε, σε παρακαλώ, μια εργασία για να αγοράσω τρόφιμα αύριο και θύμισέ μου το ραντεβού.",
+    "Korean": "내일 오후에 장보기 할 일을 추가하고 치과 예약이 다음 주 목요일로 바뀌었다고 알려 주세요.",
+    "Thai": "ช่วยเพิ่มงานไปซื้อของพรุ่งนี้ตอนบ่าย และเตือนฉันว่านัดหมอฟันเลื่อนไปวันพฤหัสหน้า",
+    "Arabic": "من فضلك أضف مهمة لشراء البقالة غدا بعد الظهر وذكرني بأن موعد طبيب الأسنان تغير إلى يوم الخميس",
+    "symbols": "→ ← ↑ ↓ ✓ ✗ ☐ ☑ ⚠ ★ ☆ ● ○ ■ □ ▶ ➜ ⌘ ⏰ ☎",
+}
+
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_the_estimate_is_right_within_15_percent(kind: str) -> None:
     encoding = bpe_openai.get_encoding("o200k_base")
     true = len(encoding.encode(SAMPLES[kind]))
     assert 0.98 <= estimate_tokens(SAMPLES[kind]) / true <= 1.15
+
+
+@pytest.mark.parametrize("kind", RARE_SAMPLES)
+def test_the_estimate_is_near_in_other_scripts(kind: str) -> None:
+    encoding = bpe_openai.get_encoding("o200k_base")
+    true = len(encoding.encode(RARE_SAMPLES[kind]))
+    assert 0.85 <= estimate_tokens(RARE_SAMPLES[kind]) / true <= 1.2
 
 
 def test_nothing_takes_no_tokens() -> None:

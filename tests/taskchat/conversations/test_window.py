@@ -323,10 +323,11 @@ def test_a_window_loads_no_more_than_it_may_use(connection: Connection, converse
 
 def test_calls_that_were_cut_off_in_sql_are_read(connection: Connection, converse: Converse, take: Take) -> None:
     known = converse()
-    take(known, "list all", [{**listing(300, title="x" * 190), "id": "1"}, CALL], reply="Here they are.")
+    long = {**listing(300, title="x" * 190), "id": "1", "arguments": {"status": "all"}}
+    take(known, "list all", [long, CALL], reply="Here they are.")
     [call] = window_of(connection, known)[1].tool_calls or ()
     assert call["tool"] == "list_tasks"
-    assert call["arguments"] == {}
+    assert call["arguments"] == {"status": "all"}
     assert "left_out" in call["result"]
     assert 100 < len(call["result"]["tasks"]) < 300
 
