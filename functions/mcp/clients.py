@@ -1,9 +1,9 @@
 """Names of clients. Since 2026-07-28 each request carries one, in older versions only `initialize` does.
 
-The server keeps nothing between two requests. It returns the name of an older client in `Mcp-Session-Id`, a header that
-clients repeat from then on, with a random text that is new for each `initialize`. That is a name tag, not a session:
-nothing is looked up by it, and it is optional. A client uses no request id twice within one session, so the tag and the
-id together name a request (MCP 2025-11-25, Base Protocol, Requests).
+The server keeps nothing between two requests. Older clients repeat the header `Mcp-Session-Id`. The server's session id
+holds the client's name, and a text that is random for each `initialize`. Nothing is looked up by it, and it is
+optional. A client uses no request id twice within one session, so both ids together name a request (MCP 2025-11-25,
+Base Protocol, Requests).
 """
 
 import base64
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from taskchat.text import storable
 
-NAME_TAG_HEADER = "mcp-session-id"
+SESSION_HEADER = "mcp-session-id"
 UNKNOWN = "MCP client"
 LONGEST_NAME_CHARACTERS = 100
 _SEPARATOR = "\n"
@@ -32,9 +32,9 @@ def name_of(context: ServerRequestContext[Any, Any]) -> str:
     declared = context.session.client_params
     if declared is not None:
         return _name(declared)
-    tag = _tag(context)
+    session_id = _session_id(context)
     try:
-        return _fit(base64.urlsafe_b64decode(tag.encode()).decode().partition(_SEPARATOR)[0]) or UNKNOWN
+        return _fit(base64.urlsafe_b64decode(session_id.encode()).decode().partition(_SEPARATOR)[0]) or UNKNOWN
     except (binascii.Error, ValueError):
         return UNKNOWN
 
@@ -44,15 +44,15 @@ def request_key(context: ServerRequestContext[Any, Any], tool: str, arguments: M
 
     Tool and arguments belong to it, so that a client that does use an id twice is not refused.
     """
-    tag = _tag(context)
-    if context.session.client_params is not None or context.request_id is None or not _is_random(tag):
+    session_id = _session_id(context)
+    if context.session.client_params is not None or context.request_id is None or not _is_random(session_id):
         return None
-    named = json.dumps([tag, context.request_id, tool, arguments])
+    named = json.dumps([session_id, context.request_id, tool, arguments])
     return f"request {hashlib.sha256(named.encode()).hexdigest()}"
 
 
-def name_tag(params: Mapping[str, Any] | None) -> str | None:
-    """Return a new name tag for the parameters of an `initialize`; None if they are not valid."""
+def new_session_id(params: Mapping[str, Any] | None) -> str | None:
+    """Return a new session id for the parameters of an `initialize`; None if they are not valid."""
     try:
         name = _name(InitializeRequestParams.model_validate(params, by_name=False))
     except ValidationError:
@@ -60,16 +60,16 @@ def name_tag(params: Mapping[str, Any] | None) -> str | None:
     return base64.urlsafe_b64encode(f"{name}{_SEPARATOR}{secrets.token_urlsafe(_NONCE_BYTES)}".encode()).decode()
 
 
-def _is_random(tag: str) -> bool:
-    """Tell whether a tag has its random part, which tags of an earlier release lack."""
+def _is_random(session_id: str) -> bool:
+    """Tell whether a session id has its random part, which those of an earlier release lack."""
     try:
-        return _SEPARATOR in base64.urlsafe_b64decode(tag.encode()).decode()
+        return _SEPARATOR in base64.urlsafe_b64decode(session_id.encode()).decode()
     except (binascii.Error, ValueError):
         return False
 
 
-def _tag(context: ServerRequestContext[Any, Any]) -> str:
-    return context.request.headers.get(NAME_TAG_HEADER, "") if context.request is not None else ""
+def _session_id(context: ServerRequestContext[Any, Any]) -> str:
+    return context.request.headers.get(SESSION_HEADER, "") if context.request is not None else ""
 
 
 def _name(declared: InitializeRequestParams) -> str:

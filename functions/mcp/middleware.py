@@ -1,4 +1,4 @@
-"""Middleware of every message: version negotiation, name tags, and errors."""
+"""Middleware of every message: version negotiation, session ids, and errors."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,8 +9,8 @@ from mcp_types import INTERNAL_ERROR
 from mcp_types.version import LATEST_HANDSHAKE_VERSION
 from pydantic import ValidationError
 
-from functions.mcp.clients import name_tag
-from functions.mcp.transport import NAME_TAG
+from functions.mcp.clients import new_session_id
+from functions.mcp.transport import SESSION_ID
 from taskchat.errors import RetryableError, TaskchatError
 from taskchat.monitoring import note_defect, note_problem
 
@@ -19,15 +19,15 @@ HANDSHAKE_VERSIONS = ("2025-06-18", "2025-11-25")
 
 
 async def agree_on_a_version(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Offer the newest version to a client that asks for an unsupported one, and give the client its name tag."""
+    """Offer the newest version to a client that asks for an unsupported one, and give the client a session id."""
     if ctx.method != "initialize":
         return await call_next(ctx)
     params = dict(ctx.params or {})
     if params.get("protocolVersion") not in HANDSHAKE_VERSIONS and "protocolVersion" in params:
         ctx = replace(ctx, params={**params, "protocolVersion": LATEST_HANDSHAKE_VERSION})
     result = await call_next(ctx)
-    if ctx.request is not None and (tag := name_tag(params)):
-        ctx.request.scope[NAME_TAG] = tag
+    if ctx.request is not None and (session_id := new_session_id(params)):
+        ctx.request.scope[SESSION_ID] = session_id
     return result
 
 

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from functions.mcp.allowed import Allowed
-from functions.mcp.clients import NAME_TAG_HEADER
+from functions.mcp.clients import SESSION_HEADER
 
-NAME_TAG = "functions.mcp.name_tag"
-"""Key of a request's scope with the name tag that its response has to carry."""
+SESSION_ID = "functions.mcp.session_id"
+"""Key of a request's scope with the session id that its response has to carry."""
 
 # The SDK logs the start and the stop of each session manager, which would be two lines for every message.
 logging.getLogger("mcp").setLevel(logging.WARNING)
@@ -50,18 +50,18 @@ class Exchange(Response):
                 await anyio.sleep_forever()
             return unread.pop()
 
-        async def send_tagged(message: Message) -> None:
+        async def send_with_session(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 # Some of the SDK's refusals are plain text without a type, which Mangum would call JSON.
                 headers.setdefault("content-type", "text/plain; charset=utf-8")
-                if NAME_TAG in scope:
-                    headers[NAME_TAG_HEADER] = scope[NAME_TAG]
+                if SESSION_ID in scope:
+                    headers[SESSION_HEADER] = scope[SESSION_ID]
             await send(message)
 
         manager = StreamableHTTPSessionManager(self._server, json_response=True, stateless=True)
         async with manager.run():
-            await manager.handle_request(scope, receive_message, send_tagged)
+            await manager.handle_request(scope, receive_message, send_with_session)
 
     def _refusal(self, headers: Headers) -> Response | None:
         if (found := self._allowed.refusal(headers)) is not None:

@@ -85,7 +85,7 @@ def test_calls_of_a_client_with_a_handshake_are_under_its_name(modern: Peer) -> 
 
 
 @pytest.mark.parametrize("tag", ["", "!!!", "AAAA", "//79"])
-def test_an_unreadable_name_tag_does_no_harm(modern: Peer, tag: str) -> None:
+def test_an_unreadable_session_id_does_no_harm(modern: Peer, tag: str) -> None:
     old = replace(modern, version=NEWEST_HANDSHAKE, headers={"mcp-session-id": tag})
     old.created("Buy milk")
 

@@ -139,7 +139,7 @@ def begin(
             return StartedTurn(lease, [], request.message_context)
         if (turn := _find_by_key(connection, request)) is not None:
             return _continue(connection, request, turn, token, lease_seconds)
-        _make_way(connection, request)
+        _abandon_expired_turn(connection, request)
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
@@ -159,7 +159,7 @@ def accept(connection: Connection, request: TurnRequest) -> AcceptedTurn | Finis
         if (turn := _find_by_key(connection, request)) is not None:
             return _accept_again(connection, request, turn)
         if request.conversation_id is not None:
-            _make_way(connection, request)
+            _abandon_expired_turn(connection, request)
             _lock_conversation(connection, request.conversation_id)
         if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS)) is not None:
             return AcceptedTurn(lease.turn_id)
@@ -535,7 +535,7 @@ def _lock_conversation(connection: Connection, conversation_id: int) -> None:
     connection.execute(conversation.with_for_update()).one_or_none()
 
 
-def _make_way(connection: Connection, request: TurnRequest) -> None:
+def _abandon_expired_turn(connection: Connection, request: TurnRequest) -> None:
     """Abandon the conversation's running turn if its lease has expired.
 
     Raises:
