@@ -19,6 +19,8 @@ MODULES = ("functions.chat.app", "functions.worker.app")
 LOG = ROOT / ".local" / "chaos.log"
 INVOCATION_SECONDS = 12.0
 """Time-out of an invocation. It covers two model calls and some retries of the database."""
+PATIENCE_SECONDS = 20.0
+"""As API Gateway, a client gives up later than Lambda. A busy machine needs the time, too."""
 # A fork of a process that has imported the functions is an instance that starts without their imports.
 CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -67,13 +69,14 @@ class Fleet:
     """Instances, each of which serves one invocation at a time."""
 
     def __init__(self, size: int) -> None:
-        CONTEXT.set_forkserver_preload([*MODULES])
+        # A SnapStart snapshot holds the AWS SDK, too.
+        CONTEXT.set_forkserver_preload([*MODULES, "boto3"])
         self._idle: queue.Queue[Instance] = queue.Queue()
         self._busy: set[Instance] = set()
         for _ in range(size):
             self._idle.put(Instance())
 
-    def invoke(self, module: str, event: Mapping[str, Any], patience_seconds: float = INVOCATION_SECONDS + 2) -> Any:
+    def invoke(self, module: str, event: Mapping[str, Any], patience_seconds: float = PATIENCE_SECONDS) -> Any:
         """Invoke a function in an idle instance; an instance that does not answer is replaced.
 
         A frozen instance is left alone: it goes on when it is thawed, and nobody listens any more.
