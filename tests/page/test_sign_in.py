@@ -17,7 +17,7 @@ from local.gateway.page import Page as FilesOfPage
 from local.gateway.template import read_template
 from local.loopback import LoopbackServer
 from tests.conformance.node import HOME, environment
-from tests.page.conftest import ROOT, WIDE, Server, ask
+from tests.page.conftest import LONGEST_WAIT_MS, ROOT, WIDE, Server, ask
 
 HERE = Path(__file__).parent
 PROVIDER = HOME / "node_modules" / "oidc-provider"
@@ -125,7 +125,7 @@ def context(browser: Browser, deployed: DeployedPage) -> Iterator[BrowserContext
     """Return a browser that is not signed in."""
     deployed.tokens.clear()
     context = browser.new_context(base_url=deployed.url, viewport=WIDE, locale="en-GB")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(LONGEST_WAIT_MS)
     yield context
     context.close()
 

@@ -1,10 +1,11 @@
 """The page as a whole: weight, security, accessibility, sizes, languages, conversations, account."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.conformance.node import HOME
 from tests.page.conftest import OpenContext, Server, ask
@@ -185,3 +186,45 @@ def test_every_module_is_preloaded() -> None:
                 needed.add(name)
                 left.append(path)
     assert preloaded == needed
+
+
+def test_the_meter_shows_the_share_of_the_allowance(open_context: OpenContext, person: str) -> None:
+    context = open_context(person)
+    usage = {"turns": 3, "tokens": 2_500, "limit": 10_000, "resets_at": "2031-01-01T00:00:00Z"}
+    context.route("**/usage", lambda route: route.fulfill(json=usage))
+    page = context.new_page()
+    page.goto("/")
+    expect(page.locator(".usage")).to_contain_text("25% of today's allowance used")
+
+
+def test_everything_can_be_exported(open_context: OpenContext, person: str) -> None:
+    context = open_context(person)
+    pages = [{"items": [{"id": 1}], "next_cursor": "more"}, {"items": [{"id": 2}], "next_cursor": None}]
+    context.route("**/export*", lambda route: route.fulfill(json=pages.pop(0)))
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("button", name="Account and settings").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export everything").click()
+    assert json.loads(download.value.path().read_text()) == [{"id": 1}, {"id": 2}]
+
+
+def test_the_account_is_deleted_after_a_typed_word(open_context: OpenContext, person: str) -> None:
+    context = open_context(person)
+    confirmations: list[str] = []
+
+    def delete(route: Route) -> None:
+        confirmations.append(route.request.headers["confirm"])
+        route.fulfill(status=204)
+
+    context.route("**/account", delete)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("button", name="Account and settings").click()
+    page.get_by_role("button", name="Delete the account").click()
+    button = page.get_by_role("dialog").last.get_by_role("button", name="Delete the account")
+    expect(button).to_be_disabled()
+    page.get_by_role("dialog").last.get_by_role("textbox").fill("delete")
+    button.click()
+    expect(page.locator(".welcome")).to_be_visible()
+    assert confirmations == ["delete everything"]

@@ -27,11 +27,11 @@ export function usageView(routes) {
 
 /**
  * @param {HTMLElement} element
- * @param {{ tokens: { used: number, limit: number | null }, resets_at: string | null }} usage
+ * @param {{ tokens: number, limit: number | null, resets_at: string | null }} usage
  */
-function show(element, { tokens, resets_at: resetsAt }) {
-  if (!tokens?.limit) return fill(element);
-  const share = Math.min(1, tokens.used / tokens.limit);
+function show(element, { tokens, limit, resets_at: resetsAt }) {
+  if (!limit) return fill(element);
+  const share = Math.min(1, tokens / limit);
   const text = t.usage(new Intl.NumberFormat(locale, { style: "percent" }).format(share));
   const meter = h("meter", { min: 0, max: 1, high: 0.9, value: share, "aria-label": text });
   fill(element, meter, h("small", { class: "quiet", title: resetsAt ? t.usageResets(momentText(resetsAt)) : null }, text));
