@@ -190,7 +190,7 @@ def test_every_module_is_preloaded() -> None:
 
 def test_the_meter_shows_the_share_of_the_allowance(open_context: OpenContext, person: str) -> None:
     context = open_context(person)
-    usage = {"turns": 3, "tokens": 2_500, "limit": 10_000, "resets_at": "2031-01-01T00:00:00Z"}
+    usage = {"turns": 3, "tokens": 2_500, "limits": {"tokens_per_day": 10_000}, "resets_at": "2031-01-01T00:00:00Z"}
     context.route("**/usage", lambda route: route.fulfill(json=usage))
     page = context.new_page()
     page.goto("/")

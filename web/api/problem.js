@@ -1,6 +1,8 @@
 /** Codes of problems that are not the API's own. */
 export const UNREACHABLE = "unreachable";
 export const GATEWAY = "gateway";
+/** Limits per minute pass while a person waits; those per day do not. */
+const LONGEST_LIMIT_SECONDS = 90;
 
 /** A failed request: an RFC 9457 problem of the API, an error of the gateway, or no answer at all. */
 export class Problem extends Error {
@@ -23,6 +25,7 @@ export class Problem extends Error {
   get isPassing() {
     if (this.code === UNREACHABLE) return true;
     if (this.code === GATEWAY) return this.status === 429 || this.status >= 500;
-    return this.code !== "usage-limit-reached" && this.body.retryable === true;
+    if (this.code === "usage-limit-reached") return this.retryAfterSeconds <= LONGEST_LIMIT_SECONDS;
+    return this.body.retryable === true;
   }
 }

@@ -6,7 +6,7 @@
 
 import { Problem } from "../api/problem.js";
 import { fill, h } from "../dom.js";
-import { momentText } from "../text/dates.js";
+import { dueText } from "../text/dates.js";
 import { locale, t } from "../text/index.js";
 
 /**
@@ -27,12 +27,12 @@ export function usageView(routes) {
 
 /**
  * @param {HTMLElement} element
- * @param {{ tokens: number, limit: number | null, resets_at: string | null }} usage
+ * @param {{ tokens: number, resets_at: string, limits: { tokens_per_day: number } }} usage
  */
-function show(element, { tokens, limit, resets_at: resetsAt }) {
-  if (!limit) return fill(element);
-  const share = Math.min(1, tokens / limit);
+function show(element, { tokens, resets_at: resetsAt, limits }) {
+  if (!limits.tokens_per_day) return fill(element);
+  const share = Math.min(1, tokens / limits.tokens_per_day);
   const text = t.usage(new Intl.NumberFormat(locale, { style: "percent" }).format(share));
   const meter = h("meter", { min: 0, max: 1, high: 0.9, value: share, "aria-label": text });
-  fill(element, meter, h("small", { class: "quiet", title: resetsAt ? t.usageResets(momentText(resetsAt)) : null }, text));
+  fill(element, meter, h("small", { class: "quiet", title: t.usageResets(dueText(resetsAt)) }, text));
 }
