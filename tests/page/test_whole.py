@@ -225,6 +225,6 @@ def test_the_account_is_deleted_after_a_typed_word(open_context: OpenContext, pe
     button = page.get_by_role("dialog").last.get_by_role("button", name="Delete the account")
     expect(button).to_be_disabled()
     page.get_by_role("dialog").last.get_by_role("textbox").fill("delete")
-    button.click()
-    expect(page.locator(".welcome")).to_be_visible()
+    with page.expect_response("**/account"):
+        button.click()
     assert confirmations == ["delete everything"]

@@ -253,6 +253,8 @@ export class Chat extends Store {
       this.conversations.refresh();
       if (sending.conversationId === this.id) this.reload();
     } else if (sending.calls.length === 0) {
+      // The changes of a replaced exchange are taken back as soon as the API has the message.
+      if (sending.body.replaces_turn_id) this.tasks.refresh();
       this.conversations.refresh();
       this.tabs.tell("conversations");
       this.tabs.tell("messages", sending.conversationId);
