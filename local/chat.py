@@ -2,6 +2,9 @@
 
 A message is accepted at once, and its turn is watched until it ends. On a terminal each step is shown as it is
 recorded. Ctrl-C cancels the turn, and at the prompt it ends the program.
+
+A line that begins with a slash is a command: `/undo` takes back the changes of the last message, `/edit TEXT` replaces
+the last message, and `/usage` tells how much has been used.
 """
 
 import http.client
@@ -12,7 +15,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ POLL_SECONDS = 0.2
 UNDER_WAY = ("queued", "running", "interrupted")
 ENDS = {"cancelled": "cancelled", "abandoned": "a newer message took its place", "replaced": "replaced"}
 """Words for a turn that ended without a reply and without an error."""
+COMMANDS = "/undo, /edit TEXT and /usage are the commands"
 
 
 class ChatError(Exception):
@@ -62,24 +67,79 @@ def time_zone() -> str:
 
 
 def _talk(url: str) -> None:
-    conversation_id: int | None = None
+    conversation = _Conversation(url)
     while True:
-        message = _read_line().strip()
-        if not message:
+        line = _read_line().strip()
+        if not line:
             continue
         try:
-            _check_encoding(message)
-            body = {"message": message, "conversation_id": conversation_id, "timezone": time_zone()}
-            headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
-            answer = _send(url, "POST", "/chat", body, headers)
-            conversation_id = answer["conversation_id"]
-            response = _watch(url, answer["id"]) if "status" in answer else str(answer["response"])
+            _check_encoding(line)
+            response = conversation.run(line) if line.startswith("/") else conversation.say(line)
         except ChatError as error:
             print(f"     ({error})", flush=True)
         except (KeyError, TypeError):
             print(f"     (what answers at {url} is not Taskchat)", flush=True)
         else:
             print(response, flush=True)
+
+
+@dataclass
+class _Conversation:
+    """A conversation at `url`. `asked` is the turn of the last message, and `last` that turn or its undo."""
+
+    url: str
+    conversation_id: int | None = None
+    asked: str | None = None
+    last: str | None = None
+
+    def run(self, line: str) -> str:
+        """Run a command and return its answer."""
+        command, _, text = line.partition(" ")
+        match command, text.strip():
+            case "/undo", "":
+                return self._undo()
+            case "/usage", "":
+                return "\n".join(_lines(_send(self.url, "GET", "/usage")))
+            case "/edit", message if message:
+                if self.asked is None:
+                    raise ChatError("there is no message to edit yet")
+                return self.say(message, self.asked)
+        raise ChatError(COMMANDS)
+
+    def say(self, message: str, replaces_turn_id: str | None = None) -> str:
+        """Send a message and return the reply, when it is there."""
+        body = {
+            "message": message,
+            "conversation_id": self.conversation_id,
+            "timezone": time_zone(),
+            "replaces_turn_id": replaces_turn_id,
+        }
+        headers = {"Idempotency-Key": str(uuid.uuid4()), "Prefer": "respond-async"}
+        answer = _send(self.url, "POST", "/chat", body, headers)
+        self.conversation_id = answer["conversation_id"]
+        self.asked = self.last = str(answer["id"] if "status" in answer else answer["turn_id"])
+        return _watch(self.url, self.asked) if "status" in answer else str(answer["response"])
+
+    def _undo(self) -> str:
+        """Take back the changes of the last message; a second undo takes back the first."""
+        if self.last is None:
+            raise ChatError("there is nothing to undo yet")
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        undone = _send(self.url, "POST", f"/turns/{self.last}/undo", headers=headers)
+        self.last = str(undone["turn_id"])
+        tasks = [task for call in undone["tool_calls"] for task in call["result"]["tasks"]]
+        return "\n".join(f'Task {task["id"]} "{task["title"]}" is {task["now"]}.' for task in tasks)
+
+
+def _lines(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield a line for each value of a JSON object, and the values of an object inside it below its name."""
+    for name, value in values.items():
+        words = name.replace("_", " ")
+        if isinstance(value, dict):
+            yield f"{indent}{words}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{words}: {value:,}" if isinstance(value, int) else f"{indent}{words}: {value}"
 
 
 def _watch(url: str, turn_id: str) -> str:

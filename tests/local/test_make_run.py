@@ -304,6 +304,21 @@ def test_make_chat_holds_one_conversation(running: Running, clone: Path) -> None
     assert '"Tune the piano"' in done
 
 
+def test_make_chat_undoes_and_edits(running: Running, clone: Path) -> None:
+    typed = b"/undo\n/edit x\nAdd a task to tune the harp\n/undo\n/undo\n/edit Add a task to tune the lute\n/nope\n"
+    early, edited_early, added, undone, redone, edited, unknown = chat(clone, running.port, typed)
+    assert early == "     (there is nothing to undo yet)"
+    assert edited_early == "     (there is no message to edit yet)"
+    task = added.removeprefix('Added "Tune the harp" as task ').partition(".")[0].partition(" ")[0]
+    assert undone == f'Task {task} "Tune the harp" is deleted.'
+    assert redone == f'Task {task} "Tune the harp" is restored.'
+    assert edited.startswith('Added "Tune the lute" as task ')
+    assert unknown == "     (/undo, /edit TEXT and /usage are the commands)"
+    titles = [item["title"] for item in fetch(running, "GET", "/tasks")[1]["items"]]
+    assert "Tune the lute" in titles
+    assert "Tune the harp" not in titles
+
+
 def test_make_chat_says_why_a_line_is_refused(running: Running, clone: Path) -> None:
     too_long, not_utf8, fine = chat(clone, running.port, b"x" * 9_000 + b"\ncaf\xe9\nhi\n")
     assert too_long.startswith("     (message: ")
