@@ -112,7 +112,7 @@ def _prepare(
     ids = [_create(connection, principal, seed, zone) for seed in case.tasks]
     if not case.past:
         return ids, None
-    conversation_id = conversations.create(connection, principal, case.past[0][0])
+    conversation_id = conversations.create(connection, principal.user_id, case.past[0][0])
     for message, reply in case.past:
         for role, content in ((Role.USER, message), (Role.ASSISTANT, reply)):
             row = {"conversation_id": conversation_id, "role": role, "content": content.format(*ids)}

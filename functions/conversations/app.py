@@ -1,4 +1,4 @@
-"""Routes of past conversations: list, search, read, rename, delete; and ratings of replies."""
+"""Routes of past conversations, of ratings of replies, and of a person's usage."""
 
 from taskchat.cold_start import imports_done
 
@@ -12,14 +12,16 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from taskchat import conversations
+from taskchat import conversations, usage
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
 from taskchat.database import database
 from taskchat.errors import NotFoundError
 from taskchat.http import Body, CallerDep, Limit, PathId, Text, create_app, lambda_handler
 from taskchat.http.openapi import COMMON_ERRORS, TOKEN, problems
 from taskchat.models import TITLE_CHARACTERS, ConversationKind, Rating, Role
+from taskchat.settings import settings
 from taskchat.snapshot import around_snapshot
+from taskchat.usage import UsageRecord
 
 SEARCH_CHARACTERS = 100
 COMMENT_CHARACTERS = 1_000
@@ -120,6 +122,34 @@ class MessagePage(BaseModel):
     next_cursor: str | None
 
 
+class LimitsItem(BaseModel):
+    """The most that the caller may use."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    tokens_per_day: int
+    turns_per_minute: int
+    turns_in_flight: int
+
+
+class UsageAnswer(BaseModel):
+    """Turns and tokens of the period, which is a day in UTC. `tokens` is the sum that counts: input and output."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    period_started_at: datetime
+    resets_at: datetime
+    turns: int
+    tokens: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    turns_in_minute: int
+    turns_in_flight: int
+    limits: LimitsItem
+
+
 # Coroutines may block here: an instance serves one invocation at a time, and a thread would only cost time.
 @app.get("/conversations", responses=ON_ALL, openapi_extra=TOKEN)
 async def get_conversations(*, query: Annotated[ConversationsQuery, Query()], caller: CallerDep) -> ConversationPage:
@@ -204,6 +234,16 @@ async def delete_feedback(*, message_id: PathId, caller: CallerDep) -> None:
     database().transaction(
         caller.user_id,
         lambda connection: conversations.unrate(connection, caller.user_id, message_id),
+        seconds_left=caller.seconds_left,
+    )
+
+
+@app.get("/usage", response_model=UsageAnswer, responses=ON_ALL, openapi_extra=TOKEN)
+async def get_usage(*, caller: CallerDep) -> UsageRecord:
+    """Return the caller's usage of today, in UTC, beside the limits."""
+    return database().transaction(
+        caller.user_id,
+        lambda connection: usage.usage(connection, caller.user_id, settings().limits),
         seconds_left=caller.seconds_left,
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from taskchat.audit import Client, run_tool
 from taskchat.database import Database
+from taskchat.limits import Limits
 from taskchat.principal import Principal
 from taskchat.toolkit import ToolCall
 
@@ -26,6 +27,7 @@ class Access:
     person: Principal
     database: Database
     seconds_left: Callable[[], float]
+    limits: Limits
 
     def transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Run work in one transaction within the time that is left.
@@ -37,4 +39,11 @@ class Access:
 
     def call(self, client: str, tool: str, arguments: dict[str, Any], key: str | None) -> ToolCall:
         """Run a tool for the client named `client`, once for each `key`, and return its record."""
-        return run_tool(self.transaction, Client(self.person, client), tool, json.dumps(arguments), TIME_ZONE, key=key)
+        return run_tool(
+            self.transaction,
+            Client(self.person, client, limits=self.limits),
+            tool,
+            json.dumps(arguments),
+            TIME_ZONE,
+            key=key,
+        )

@@ -53,7 +53,7 @@ async def post_mcp(*, request: Request, seconds_left: SecondsLeftDep) -> Respons
         request.state.response_headers = {"WWW-Authenticate": f'Bearer resource_metadata="{metadata_url}"'}
         raise
     known = settings()
-    access = Access(person, database(), seconds_left)
+    access = Access(person, database(), seconds_left, known.limits)
     allowed = Allowed.for_event(event, known.mcp_hosts, known.mcp_origins)
     return Exchange(server.create(access), await request.body(), allowed)
 

@@ -149,6 +149,8 @@ TABLES: Mapping[str, Table] = {
         indexes={
             "uq_turns_conversation_id_running": ("conversation_id",),
             "ix_turns_unfinished": ("lease_expires_at",),
+            "ix_turns_user_id_created_at": ("user_id", "created_at"),
+            "ix_turns_user_id_unfinished": ("user_id",),
         },
         unique=[("user_id", "idempotency_key")],
         unique_where={"uq_turns_conversation_id_running": "running"},

@@ -48,6 +48,7 @@ from taskchat.http.openapi import (
     problems,
 )
 from taskchat.models import TITLE_CHARACTERS, Priority
+from taskchat.settings import settings
 from taskchat.snapshot import around_snapshot
 from taskchat.tasks import queries as tasks
 from taskchat.tasks.queries import DEFAULT_LIMIT, StatusFilter, TaskRecord
@@ -243,7 +244,7 @@ def _calls(task_id: int, body: TaskPatch) -> list[_Call]:
 def _change(request: Request, invocation: Invocation, calls: Sequence[_Call], task_id: int | None = None) -> _Changed:
     """Run the calls in one transaction, if the task is as `If-Match` names it, and once for each idempotency key."""
     if_match = request.headers.get("If-Match")
-    client = audit.Client(invocation.principal, CLIENT, audit.Channel.REST)
+    client = audit.Client(invocation.principal, CLIENT, audit.Channel.REST, limits=settings().limits)
     turn_id = client.turn_id(f"rest {invocation.idempotency_key}")
 
     def check(connection: Connection) -> None:

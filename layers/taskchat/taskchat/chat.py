@@ -30,6 +30,7 @@ from taskchat.errors import (
     TurnSupersededError,
 )
 from taskchat.json_values import compact_json
+from taskchat.limits import NO_LIMITS, Limits
 from taskchat.principal import Principal
 from taskchat.queue import LONGEST_DELAY_SECONDS, Queue
 from taskchat.toolkit import ToolRequest, refuse
@@ -89,6 +90,7 @@ class Chat:
     history_messages: int
     history_tokens: int
     queue: Queue | None = None
+    limits: Limits = NO_LIMITS
 
     def answer(self, request: ChatRequest, seconds_left: Callable[[], float]) -> ChatReply:
         """Run the turn to its end, starting after its last recorded step, within `seconds_left`.
@@ -101,7 +103,7 @@ class Chat:
         token = uuid.uuid4()
 
         def work(connection: Connection) -> _Work | turns.FinishedTurn:
-            turn = turns.begin(connection, turn_request, token, budget.lease_seconds())
+            turn = turns.begin(connection, turn_request, token, budget.lease_seconds(), self.limits)
             if isinstance(turn, turns.FinishedTurn):
                 return turn
             begun = _Work(turn, request.principal, request.message, request.time_zone)
@@ -121,7 +123,7 @@ class Chat:
         turn_request = _turn_request(request)
         accepted = self.database.transaction(
             request.principal.user_id,
-            lambda connection: turns.accept(connection, turn_request),
+            lambda connection: turns.accept(connection, turn_request, self.limits),
             seconds_left=seconds_left,
         )
         if isinstance(accepted, turns.FinishedTurn):

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -149,6 +150,22 @@ class TurnInterruptedError(
     RetryableError, TaskchatError, status=503, code="turn-interrupted", title="Turn interrupted"
 ):
     """Raised when a turn stops before its end; the same request continues it."""
+
+
+class UsageLimitReachedError(
+    RetryableError, TaskchatError, status=429, code="usage-limit-reached", title="Usage limit reached"
+):
+    """Raised when a person has used up what the deployment allows; names the limit and when there is room again."""
+
+    def __init__(
+        self, detail: str, *, limit: str, maximum: int, used: int, resets_at: datetime | None, retry_after_seconds: int
+    ) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+        self.limit, self.maximum, self.used, self.resets_at = limit, maximum, used, resets_at
+
+    def members(self) -> Mapping[str, Any]:
+        resets_at = None if self.resets_at is None else self.resets_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {"limit": self.limit, "maximum": self.maximum, "used": self.used, "resets_at": resets_at}
 
 
 class ModelRateLimitedError(

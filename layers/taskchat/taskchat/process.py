@@ -44,6 +44,7 @@ def chat(model: Provider) -> Chat:
         known.history_messages,
         known.history_tokens,
         turn_queue(),
+        known.limits,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+from taskchat.limits import Limits
 from taskchat.secrets_manager import read_secret
 
 
@@ -40,6 +41,9 @@ class Settings(BaseModel):
     model_timeout_seconds: float = Field(default=20.0, ge=3, le=55)
     history_messages: int = Field(default=50, ge=2, le=500)
     history_tokens: int = Field(default=8_000, ge=500, le=200_000)
+    user_tokens_per_day: int = Field(default=1_000_000, ge=1)
+    user_turns_per_minute: int = Field(default=60, ge=1)
+    user_turns_in_flight: int = Field(default=5, ge=1)
     database_deadline_seconds: float = Field(default=8.0, gt=0, le=25)
     turn_queue_url: str | None = None
     jwt_issuer: str | None = None
@@ -64,6 +68,11 @@ class Settings(BaseModel):
     def resolve_openai_api_key(self) -> str:
         """Return the key of the model's provider, from OPENAI_API_KEY or OPENAI_API_KEY_SECRET."""
         return _resolve("OPENAI_API_KEY", self.openai_api_key, self.openai_api_key_secret)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of one person."""
+        return Limits(self.user_tokens_per_day, self.user_turns_per_minute, self.user_turns_in_flight)
 
     @property
     def names_a_secret(self) -> bool:

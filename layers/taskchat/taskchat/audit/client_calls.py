@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from taskchat import conversations
+from taskchat import conversations, usage
 from taskchat.errors import ConversationDeletedError, IdempotencyKeyReusedError
+from taskchat.limits import NO_LIMITS, Limits
 from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, ConversationKind, Role, TurnStatus, utc_now
 from taskchat.principal import Principal
 from taskchat.toolkit import ToolCall, ToolRequest
@@ -38,6 +39,7 @@ class Client:
     principal: Principal
     name: str
     channel: Channel = Channel.MCP
+    limits: Limits = NO_LIMITS
 
     @property
     def first_key(self) -> str:
@@ -78,6 +80,7 @@ def run_tool(
         ConversationDeletedError: the call was recorded under this key, and its conversation was deleted since.
         DatabaseUnavailableError: its text says whether the change may have been made.
         IdempotencyKeyReusedError: the key belongs to a call with another tool or other arguments.
+        UsageLimitReachedError: the person has reached the limit of turns a minute.
     """
     turn_id = client.turn_id(key)
 
@@ -107,11 +110,13 @@ def run_calls(
     Raises:
         ConversationDeletedError: the turn was recorded before, and its conversation was deleted since.
         IdempotencyKeyReusedError: the turn was recorded before, with other calls.
+        UsageLimitReachedError: the person has reached the limit of turns a minute.
     """
     # The lock on the person's row makes a client's first calls wait for one another.
     conversations.sign_in(connection, client.principal)
     if (recorded := _recorded(connection, client, turn_id, requests)) is not None:
         return RecordedCalls(recorded, replayed=True)
+    usage.require_room(connection, client.principal.user_id, client.limits.for_clients)
     precondition(connection)
     calls: list[ToolCall] = []
     for number, request in enumerate(requests):
@@ -187,7 +192,7 @@ def _record(
             # The person deleted the client's conversation. The next one takes over the key that leads to it.
             connection.execute(update(TURNS).where(TURNS.c.id == first.id).values(idempotency_key=str(first.id)))
         key = client.first_key
-        conversation_id = conversations.create(connection, client.principal, client.name, ConversationKind.CLIENT)
+        conversation_id = conversations.create(connection, user_id, client.name, ConversationKind.CLIENT)
     connection.execute(
         insert(TURNS).values(
             id=turn_id,

@@ -12,15 +12,14 @@ from taskchat.principal import Principal
 
 
 def create(
-    connection: Connection, principal: Principal, title: str, kind: ConversationKind = ConversationKind.CHAT
+    connection: Connection, user_id: uuid.UUID, title: str, kind: ConversationKind = ConversationKind.CHAT
 ) -> int:
-    """Create a conversation, and the person's own row if this is the first one; return the conversation's id.
+    """Create a conversation of a person who is signed in (`sign_in`), and return its id.
 
-    The title is shortened to one line of at most 200 characters. The person's row is locked until COMMIT.
+    The title is shortened to one line of at most 200 characters.
     """
-    sign_in(connection, principal)
     one_line = " ".join(title.split())[:TITLE_CHARACTERS]
-    statement = sa.insert(CONVERSATIONS).values(user_id=principal.user_id, title=one_line, kind=kind)
+    statement = sa.insert(CONVERSATIONS).values(user_id=user_id, title=one_line, kind=kind)
     return int(connection.execute(statement.returning(CONVERSATIONS.c.id)).scalar_one())
 
 

@@ -1,6 +1,6 @@
 """The tables. Their names, columns and indexes are a contract; `migrations/` creates them."""
 
-from taskchat.models.clock import SECONDS, utc_in, utc_now
+from taskchat.models.clock import SECONDS, utc_day, utc_in, utc_now
 from taskchat.models.columns import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS
 from taskchat.models.tables import (
     CONVERSATIONS,
@@ -44,6 +44,7 @@ __all__ = [
     "Turn",
     "TurnStatus",
     "User",
+    "utc_day",
     "utc_in",
     "utc_now",
 ]

@@ -53,6 +53,13 @@ class utc_in(FunctionElement[datetime]):  # noqa: N801 - a SQL function, named a
     inherit_cache = True
 
 
+class utc_day(FunctionElement[datetime]):  # noqa: N801 - a SQL function, named as one
+    """The beginning of the present day in UTC, by the database's clock."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
 @compiles(utc_now)
 def _utc_now_on_postgres(_element: utc_now, _compiler: SQLCompiler, **_options: Any) -> str:
     return "clock_timestamp()"
@@ -61,6 +68,16 @@ def _utc_now_on_postgres(_element: utc_now, _compiler: SQLCompiler, **_options: 
 @compiles(utc_now, "sqlite")
 def _utc_now_on_sqlite(_element: utc_now, _compiler: SQLCompiler, **_options: Any) -> str:
     return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+
+
+@compiles(utc_day)
+def _utc_day_on_postgres(_element: utc_day, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "date_trunc('day', clock_timestamp(), 'UTC')"
+
+
+@compiles(utc_day, "sqlite")
+def _utc_day_on_sqlite(_element: utc_day, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "strftime('%Y-%m-%d 00:00:00.000000', 'now')"
 
 
 @compiles(utc_in)

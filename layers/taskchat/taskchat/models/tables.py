@@ -164,6 +164,13 @@ class Turn(SQLModel, table=True):
             sqlite_where=text("status = 'running'"),
         ),
         Index("ix_turns_conversation_id", "conversation_id"),
+        Index("ix_turns_user_id_created_at", "user_id", "created_at"),
+        Index(
+            "ix_turns_user_id_unfinished",
+            "user_id",
+            postgresql_where=text(_UNFINISHED),
+            sqlite_where=text(_UNFINISHED),
+        ),
         Index(
             "ix_turns_unfinished",
             "lease_expires_at",

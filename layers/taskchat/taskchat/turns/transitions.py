@@ -17,7 +17,8 @@ An invocation that works on a turn holds its lease, which is a random token with
 Every write names the token and replaces it. A write whose COMMIT was already applied, and a write by an invocation
 that another one has overtaken, therefore match no row.
 
-Messages are ordered by their ids, which grow in the order of writing. Locks are taken in the order turn, conversation.
+Messages are ordered by their ids, which grow in the order of writing. Locks are taken in the order person, turn,
+conversation.
 """
 
 import math
@@ -43,7 +44,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from taskchat import conversations
+from taskchat import conversations, usage
 from taskchat.errors import (
     ConversationBusyError,
     ConversationDeletedError,
@@ -54,6 +55,7 @@ from taskchat.errors import (
     TurnInProgressError,
     TurnSupersededError,
 )
+from taskchat.limits import NO_LIMITS, Limits
 from taskchat.models import CONVERSATIONS, MESSAGES, SECONDS, TURNS, Role, TurnStatus, utc_in, utc_now
 from taskchat.turns.records import (
     LONGEST_LEASE_SECONDS,
@@ -114,9 +116,13 @@ def _message(turn: CTE, role: Role) -> CTE:
 
 
 def begin(
-    connection: Connection, request: TurnRequest, token: uuid.UUID, lease_seconds: float
+    connection: Connection,
+    request: TurnRequest,
+    token: uuid.UUID,
+    lease_seconds: float,
+    limits: Limits = NO_LIMITS,
 ) -> StartedTurn | FinishedTurn:
-    """Begin a turn, or continue or return the one that already has this idempotency key.
+    """Begin a turn within the person's limits, or continue or return the one that already has this idempotency key.
 
     `token` becomes the token of the lease. Pass the same one when the transaction is repeated.
 
@@ -128,22 +134,25 @@ def begin(
         TurnCancelledError: the person cancelled this turn.
         TurnInProgressError: another invocation is working on this turn.
         TurnSupersededError: a newer message has been sent to the conversation.
+        UsageLimitReachedError: the person has reached a limit.
         TaskchatError: as `replace_turn`, if the request replaces a turn.
     """
+    conversations.sign_in(connection, request.principal)
     if (replaced := lock_replaced(connection, request)) is not None:
         if (turn := _find_by_key(connection, request)) is not None:
             return _continue(connection, request, turn, token, lease_seconds)
         request = replace_turn(connection, request, replaced)
     for _ in range(BEGIN_TRIES):
-        if (lease := _insert(connection, request, token, lease_seconds)) is not None:
+        if (lease := _insert(connection, request, token, lease_seconds, limits)) is not None:
             return StartedTurn(lease, [], request.message_context)
         if (turn := _find_by_key(connection, request)) is not None:
             return _continue(connection, request, turn, token, lease_seconds)
+        usage.require_room(connection, request.principal.user_id, limits)
         _abandon_expired_turn(connection, request)
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
-def accept(connection: Connection, request: TurnRequest) -> AcceptedTurn | FinishedTurn:
+def accept(connection: Connection, request: TurnRequest, limits: Limits = NO_LIMITS) -> AcceptedTurn | FinishedTurn:
     """Record a turn that the worker will run, or find the one that already has this idempotency key.
 
     A turn that stopped, for whatever reason, is queued again.
@@ -151,6 +160,7 @@ def accept(connection: Connection, request: TurnRequest) -> AcceptedTurn | Finis
     Raises:
         TaskchatError: as `begin`, apart from TurnInProgressError.
     """
+    conversations.sign_in(connection, request.principal)
     if (replaced := lock_replaced(connection, request)) is not None:
         if (turn := _find_by_key(connection, request)) is not None:
             return _accept_again(connection, request, turn)
@@ -158,10 +168,11 @@ def accept(connection: Connection, request: TurnRequest) -> AcceptedTurn | Finis
     for _ in range(BEGIN_TRIES):
         if (turn := _find_by_key(connection, request)) is not None:
             return _accept_again(connection, request, turn)
+        usage.require_room(connection, request.principal.user_id, limits)
         if request.conversation_id is not None:
             _abandon_expired_turn(connection, request)
             _lock_conversation(connection, request.conversation_id)
-        if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS)) is not None:
+        if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS, limits)) is not None:
             return AcceptedTurn(lease.turn_id)
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
@@ -346,6 +357,7 @@ def _beginning(dialect: ModuleType, occupied: Sequence[TurnStatus]) -> Writes:
             CONVERSATIONS.c.id == bindparam("conversation"),
             CONVERSATIONS.c.user_id == bindparam("user"),
             ~occupying.exists(),
+            usage.HAS_ROOM,
         )
         .with_for_update(read=True, key_share=True)
     )
@@ -365,15 +377,17 @@ _ACCEPT = {name: _beginning(dialect, [TurnStatus.QUEUED, TurnStatus.RUNNING]) fo
 
 
 def _insert(
-    connection: Connection, request: TurnRequest, token: uuid.UUID | None, lease_seconds: float
+    connection: Connection, request: TurnRequest, token: uuid.UUID | None, lease_seconds: float, limits: Limits
 ) -> Lease | None:
-    """Insert the turn and the person's message, or return None if the key or the conversation is taken.
+    """Insert the turn and the person's message; None if the key or the conversation is taken, or a limit reached.
 
     Without a token the turn is queued.
     """
     attempt = 0 if token is None else 1
     is_new = request.conversation_id is None
-    conversation_id = request.conversation_id or conversations.create(connection, request.principal, request.message)
+    conversation_id = request.conversation_id or conversations.create(
+        connection, request.principal.user_id, request.message
+    )
     values = {
         "turn_id": request.turn_id,
         "conversation": conversation_id,
@@ -386,6 +400,7 @@ def _insert(
         "new_attempt": attempt,
         "new_token": token,
         "lease_seconds": lease_seconds,
+        **usage.limit_values(request.principal.user_id, limits),
         **_message_values(request.message, None, request.message_context),
     }
     writes = _ACCEPT if token is None else _BEGIN
