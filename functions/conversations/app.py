@@ -12,6 +12,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from functions.conversations import account
 from taskchat import conversations, usage
 from taskchat.conversations import ConversationRecord, MessageRecord, Page
 from taskchat.database import database
@@ -263,6 +264,8 @@ def _page(connection: Connection, user_id: uuid.UUID, query: ConversationsQuery)
     ]
     return ConversationPage(items=items, next_cursor=matches.next_cursor)
 
+
+app.include_router(account.router)
 
 around_snapshot()
 handler = lambda_handler(app)

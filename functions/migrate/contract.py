@@ -89,7 +89,14 @@ TABLES: Mapping[str, Table] = {
         },
         references={"user_id": ("users", "CASCADE")},
         defaults={"kind": "chat", "created_at": "", "updated_at": ""},
-        access=_OWN_ROWS,
+        access={
+            **_OWN_ROWS,
+            SWEEP_ROLE: Access(
+                rows="true",
+                privileges=("DELETE",),
+                columns={"SELECT": ("id", "updated_at"), "UPDATE": ("updated_at",)},
+            ),
+        },
     ),
     "messages": Table(
         required=("id", "conversation_id", "role", "content", "created_at"),

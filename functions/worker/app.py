@@ -6,18 +6,21 @@ late, or names a turn that is over or held by another invocation.
 
 from taskchat.cold_start import imports_done
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from taskchat import account
+from taskchat.database import database
 from taskchat.errors import ConversationBusyError, TaskchatError
 from taskchat.logs import logger
 from taskchat.metering import metered
 from taskchat.monitoring import note_defect, note_problem
 from taskchat.process import chat, provider
 from taskchat.queue import turn_id_of
+from taskchat.settings import settings
 
 RESERVED_SECONDS = 3.0
 """Time kept back for giving the turn back and queueing it."""
@@ -31,7 +34,7 @@ _processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 def handler(event: dict[str, Any], context: Any) -> Mapping[str, Any]:
     """Serve a batch of messages, or sweep."""
     if event.get("action") == SWEEP:
-        return {"queued": chat(provider).sweep(lambda: _seconds_left(context))}
+        return _sweep(lambda: _seconds_left(context))
     return process_partial_response(event, _work, _processor, context)
 
 
@@ -54,6 +57,18 @@ def _work(record: SQSRecord, lambda_context: Any) -> None:
     except Exception as error:
         note_defect(error)
         raise
+
+
+def _sweep(seconds_left: Callable[[], float]) -> Mapping[str, int]:
+    """Queue forgotten turns, and delete a batch of conversations that were kept for as long as the settings say."""
+    queued = chat(provider).sweep(seconds_left)
+    days = settings().retention_days
+    if days == 0:
+        return {"queued": queued}
+    forgotten = database().sweep_transaction(
+        lambda connection: account.forget_untouched(connection, days), seconds_left=seconds_left
+    )
+    return {"queued": queued, "forgotten": forgotten}
 
 
 def _seconds_left(context: Any) -> float:

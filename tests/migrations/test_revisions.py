@@ -20,7 +20,7 @@ from tests.support.owner import as_owner
 from tests.support.revisions import CONVERSATIONS, MIGRATIONS, PARENTS, REVISIONS, SCRIPTS
 
 Alembic = Callable[..., None]
-ONLY_ON_POSTGRES = ("b6d20f83e4c1",)
+ONLY_ON_POSTGRES = ("b6d20f83e4c1", "a4f60c2b97d8")
 KINDS = "d7a1c95e3f08"
 
 

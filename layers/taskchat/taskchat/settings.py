@@ -45,6 +45,8 @@ class Settings(BaseModel):
     user_turns_per_minute: int = Field(default=60, ge=1)
     user_turns_in_flight: int = Field(default=5, ge=1)
     database_deadline_seconds: float = Field(default=8.0, gt=0, le=25)
+    retention_days: int = Field(default=0, ge=0, le=36_500)
+    """Days without activity after which a conversation is deleted. 0 keeps all of them."""
     turn_queue_url: str | None = None
     jwt_issuer: str | None = None
     mcp_hosts: Names = ("127.0.0.1:*", "localhost:*")

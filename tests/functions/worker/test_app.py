@@ -4,10 +4,11 @@ import io
 import json
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import col
 
 from functions.chat.app import handler as chat_handler
@@ -15,7 +16,7 @@ from functions.worker.app import handler as worker_handler
 from local.lambda_events import Answer, LambdaContext, http_event, invoke
 from local.queue import Queue
 from taskchat.database import database
-from taskchat.models import Task, Turn, TurnStatus
+from taskchat.models import Conversation, Task, Turn, TurnStatus
 from taskchat.process import turn_queue
 from taskchat.settings import settings
 from tests.functions.conftest import Post
@@ -233,6 +234,20 @@ def test_the_sweep_queues_what_was_lost(post_chat: Post, queue: Queue, scripted_
     scripted_model.script(MILK, says("Added."))
     work(queue)
     assert (statuses(), titles()) == ([TurnStatus.FINISHED], ["Milk"])
+
+
+def test_a_sweep_deletes_what_was_kept_for_long_enough(
+    post_chat: Post, scripted_model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted_model.script(says("Hello"))
+    assert post_chat({"message": "Hi"}).status == 200
+    monkeypatch.setenv("RETENTION_DAYS", "30")
+    settings.cache_clear()
+    sweep = {"action": "sweep"}
+    assert worker_handler(sweep, LambdaContext(lambda: 900_000)) == {"queued": 0, "forgotten": 0}
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    as_owner(database(), lambda connection: connection.execute(update(Conversation).values(updated_at=long_ago)))
+    assert worker_handler(sweep, LambdaContext(lambda: 900_000)) == {"queued": 0, "forgotten": 1}
 
 
 @pytest.mark.usefixtures("queue")
