@@ -229,3 +229,11 @@ def test_operations_take_few_statements(
     event.listen(connection, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     operate(connection, task.id)
     assert len(statements) == expected
+
+
+def test_only_the_newest_tasks_are_searched(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "SEARCHED_TASKS", 2)
+    for title in ("milk 1", "milk 2", "milk 3"):
+        tasks.create(connection, ANN, title=title)
+    assert titles(connection, text="milk") == ["milk 2", "milk 3"]
+    assert len(titles(connection)) == 3

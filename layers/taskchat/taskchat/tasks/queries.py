@@ -16,6 +16,8 @@ from taskchat.models import TASKS, Priority, utc_now
 from taskchat.text import searchable
 
 DEFAULT_LIMIT = 50
+SEARCHED_TASKS = 2_000
+"""A search looks at this many of the newest tasks, so that its work is bounded whatever a person stores."""
 _NO_DATE = 2**63 - 1
 """The place of a task without a date in a cursor: after every date."""
 _COLUMNS = (
@@ -28,10 +30,6 @@ _COLUMNS = (
     TASKS.c.completed_at,
     TASKS.c.created_at,
     TASKS.c.updated_at,
-)
-# A row that the release before wrote has no search text.
-_searched = sa.func.coalesce(
-    TASKS.c.search_text, sa.func.lower(TASKS.c.title + "\n" + sa.func.coalesce(TASKS.c.description, ""))
 )
 
 
@@ -132,8 +130,9 @@ def find(
     """List the tasks that match: pending first, soonest due first, tasks without a date last.
 
     `due_before` is exclusive and leaves out tasks without a date. `text` is searched in titles and descriptions, in any
-    case and any Unicode form; `%` and `_` in it are ordinary characters. A task that changes during paging takes its
-    new place, and no other is repeated or skipped.
+    case and any Unicode form; `%` and `_` in it are ordinary characters. Only the newest
+    `SEARCHED_TASKS` tasks are searched. A task that changes during paging takes its new place, and no other is
+    repeated or skipped.
 
     Raises:
         InvalidRequestError: the cursor does not belong to the list with these filters.
@@ -145,7 +144,7 @@ def find(
     if due_before is not None:
         conditions.append(TASKS.c.due_at < due_before)
     if text is not None:
-        conditions.append(_searched.contains(searchable(text), autoescape=True))
+        conditions.append(_contains(connection, user_id, searchable(text)))
     sections = [
         sa.select(*_COLUMNS)
         .where(section, *conditions)
@@ -270,6 +269,30 @@ def put(connection: Connection, user_id: uuid.UUID, task: TaskRecord, *, is_new:
         connection.execute(sa.insert(TASKS).values(**values, user_id=user_id))
     else:
         connection.execute(sa.update(TASKS).where(_is(user_id, task.id)).values(**values))
+
+
+def _contains(connection: Connection, user_id: uuid.UUID, text: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a task is one of the newest `SEARCHED_TASKS` and contains a text."""
+    # PostgreSQL moves no condition into a subquery with a limit, so it looks at no other task's text.
+    newest = (
+        sa.select(TASKS.c.id, TASKS.c.title, TASKS.c.description, TASKS.c.search_text)
+        .where(TASKS.c.user_id == user_id)
+        .order_by(TASKS.c.id.desc())
+        .limit(SEARCHED_TASKS)
+        .subquery("newest")
+    )
+    # A row that the release before wrote has no search text.
+    written = sa.func.lower(newest.c.title + "\n" + sa.func.coalesce(newest.c.description, ""))
+    searched = sa.func.coalesce(newest.c.search_text, written)
+    if connection.dialect.name == "postgresql":
+        # LIKE compares the pattern again at each character of a text that almost matches. A regular expression reads
+        # each character once. `***=` makes the rest of it a literal string (PostgreSQL, section 9.7.3.4).
+        is_found = searched.op("~", is_comparison=True)(sa.literal("***=" + text))
+    else:
+        is_found = searched.contains(text, autoescape=True)
+    # All sections of the list refer to one common table expression, so that the search is done once.
+    found = sa.select(newest.c.id).where(is_found).cte("found")
+    return TASKS.c.id.in_(sa.select(found.c.id))
 
 
 def _search_text(title: str, description: str | None) -> str:
