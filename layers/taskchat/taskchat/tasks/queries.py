@@ -284,6 +284,7 @@ def _contains(connection: Connection, user_id: uuid.UUID, text: str) -> sa.Colum
     # A row that the release before wrote has no search text.
     written = sa.func.lower(newest.c.title + "\n" + sa.func.coalesce(newest.c.description, ""))
     searched = sa.func.coalesce(newest.c.search_text, written)
+    is_found: sa.ColumnElement[bool]
     if connection.dialect.name == "postgresql":
         # LIKE compares the pattern again at each character of a text that almost matches. A regular expression reads
         # each character once. `***=` makes the rest of it a literal string (PostgreSQL, section 9.7.3.4).
