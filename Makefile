@@ -67,6 +67,7 @@ lint-code: environment
 
 .PHONY: lint-templates
 lint-templates: environment
+	$(BIN)/python -m local.openapi --check
 	$(SAM) validate --lint && $(SAM) validate --lint -t functions/migrate/template.yaml && \
 		$(SAM) validate --lint -t deploy/role.yaml
 	$(BIN)/actionlint && $(BIN)/zizmor --offline --quiet .
@@ -74,6 +75,10 @@ lint-templates: environment
 .PHONY: lint-security
 lint-security: environment
 	@$(BIN)/python -m local.security
+
+.PHONY: openapi
+openapi: environment  ## write the API's document, docs/openapi.json, and its reference, docs/api.html
+	@$(BIN)/python -m local.openapi
 
 .PHONY: eval
 eval: environment  ## judge conversations with the configured model, as in: make eval ARGS='--runs 5 --write'
