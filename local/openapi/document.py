@@ -149,13 +149,12 @@ def _tidy(node: Any, *, is_map: bool = False) -> Any:
     for key, value in node.items():
         if not is_map and key == "title" and isinstance(value, str) and {"type", "anyOf", "$ref", "enum"} & node.keys():
             continue
-        if key == "tool_calls" and is_map:
-            value = _tool_calls(value)
         if key in ("example", "examples", "value"):
             tidy[key] = value
             continue
         tidy[key] = _tidy(
-            value, is_map=key in ("properties", "schemas", "paths", "headers", "responses") and not is_map
+            _tool_calls(value) if key == "tool_calls" and is_map else value,
+            is_map=key in ("properties", "schemas", "paths", "headers", "responses") and not is_map,
         )
     return tidy
 

@@ -1,12 +1,12 @@
 """Retention: the sweep may delete conversations.
 
-Revises: d7a1c95e3f08
+Revises: c9d41e7ab603
 """
 
 from migrations.row_security import SWEEP_ROLE, execute, open_to_sweep
 
 revision: str = "a4f60c2b97d8"
-down_revision: str | None = "d7a1c95e3f08"
+down_revision: str | None = "c9d41e7ab603"
 branch_labels: None = None
 depends_on: None = None
 LOSSES: tuple[str, ...] = ()

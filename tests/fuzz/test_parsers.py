@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import URL
 
-from functions.mcp.clients import name_tag
+from functions.mcp.clients import new_session_id
 from functions.migrate.errors import InvalidEventError
 from functions.migrate.events import read_request
 from taskchat import principal, time_zones
@@ -214,7 +214,7 @@ def test_the_name_of_a_time_zone(name: str) -> None:
 )
 @settings(max_examples=30)
 def test_the_parameters_of_an_initialize(params: Any) -> None:
-    tag = name_tag(params)
+    tag = new_session_id(params)
     assert tag is None or tag.isascii()
 
 

@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from taskchat import turns, usage
 from taskchat.database import Database
@@ -15,6 +15,7 @@ from taskchat.models import Turn
 from taskchat.turns import FinishedTurn, StartedTurn, TurnRequest
 from taskchat.usage import UsageRecord
 from tests.support.owner import as_owner
+from tests.support.statements import indexes, nodes, plan, recorded
 from tests.taskchat.turns.transitions import ANN, BOB, finish, interrupt, record_step, turn_request
 
 TOKENS_OF_A_TURN = 33
@@ -143,3 +144,24 @@ def test_of_twenty_at_once_one_takes_the_last_place(database: Database, limits: 
     assert (len(started), len(refused)) == (1, 19)
     as_ann = usage_of_ann(database, limits)
     assert as_ann.turns == 3
+
+
+TURNS_OF_THE_PAST = f"""
+INSERT INTO users (id, subject) VALUES ('{ANN.user_id}', 'ann'), ('{BOB.user_id}', 'bob');
+INSERT INTO turns (id, user_id, idempotency_key, request_hash, status, attempt, lease_expires_at, created_at)
+SELECT md5(number::text)::uuid, CASE number % 2 WHEN 0 THEN '{ANN.user_id}'::uuid ELSE '{BOB.user_id}'::uuid END,
+       number, '', 'finished', 1, '2026-01-01', now() - number * interval '1 minute'
+FROM generate_series(1, 20000) AS number;
+ANALYZE;
+"""
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_the_counts_read_only_turns_of_the_day(database: Database) -> None:
+    as_owner(database, lambda connection: connection.execute(text(TURNS_OF_THE_PAST)))
+    with recorded(database.engine()) as statements:
+        usage_of_ann(database, Limits())
+    (counting,) = [statement for statement in statements if "FROM turns" in statement]
+    root = database.transaction(ANN.user_id, lambda connection: plan(connection, counting))
+    assert indexes(root) <= {"ix_turns_user_id_created_at", "ix_turns_user_id_unfinished"}
+    assert "Seq Scan" not in {node["Node Type"] for node in nodes(root)}
