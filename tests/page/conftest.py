@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -122,30 +123,33 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "OPENAI_API_KEY": "offline",
             "OPENAI_MODEL": "offline",
         }
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "local"],
-            cwd=ROOT,
-            env=environment(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        watchdog = threading.Timer(LONGEST_START_SECONDS, process.kill)
-        watchdog.start()
+        log = folder / "output.log"
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "local"],
+                cwd=ROOT,
+                env=environment(**variables),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         try:
-            assert process.stdout is not None
-            welcome = process.stdout.readline()
-            watchdog.cancel()
-            assert "answers at" in welcome, welcome
-            # Without a reader, the log of requests would fill the pipe and stop the server.
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            yield Server(welcome.split()[3], database, process, pace)
+            yield Server(_url(process, log), database, process, pace)
         finally:
-            watchdog.cancel()
             pace.free()
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(10)
+            process.wait(20)
+
+
+def _url(process: "subprocess.Popen[str]", log: Path) -> str:
+    """Wait until the server answers, and return where."""
+    end = time.monotonic() + LONGEST_START_SECONDS
+    while "answers at" not in (said := log.read_text(encoding="utf-8")):
+        assert process.poll() is None, said
+        assert time.monotonic() < end, said
+        time.sleep(0.05)
+    return said.split()[3]
 
 
 @pytest.fixture(scope="session")
