@@ -215,11 +215,18 @@ def attacks(stored: Stored, own_cursors: Sequence[str]) -> Iterator[tuple[str, s
         yield f"completion {kind}", "", ask_mcp("completion/complete", {"ref": reference, "argument": argument})
     for prompt in PROMPTS:
         yield f"prompt {prompt}", "", ask_mcp("prompts/get", {"name": prompt})
+    tool_calls = [
+        (name, f"{arguments} as {client}", ask_mcp("tools/call", {"name": name, "arguments": arguments}, client))
+        for (name, arguments), client in product(forged_calls(stored), (FORGER, VICTIM))
+    ]
+    for name, described, call in tool_calls:
+        if TOOLS[name].annotations["readOnlyHint"]:
+            yield f"tool {name}", described, call
     for route in (*by_method["PATCH"], *by_method["PUT"]):
         yield from attacks_on(route, stored, own_cursors)
-    for (name, arguments), client in product(forged_calls(stored), (FORGER, VICTIM)):
-        call = ask_mcp("tools/call", {"name": name, "arguments": arguments}, client)
-        yield f"tool {name}", f"{arguments} as {client}", call
+    for name, described, call in tool_calls:
+        if not TOOLS[name].annotations["readOnlyHint"]:
+            yield f"tool {name}", described, call
     for route in (*by_method["POST"], *sorted(by_method["DELETE"], key=lambda route: "{" not in route.path)):
         yield from attacks_on(route, stored, own_cursors)
 
@@ -281,6 +288,9 @@ LEAKING = {
     *(f"tool {name}" for name in TOOLS),
 }
 _CONDITION = re.compile(r"(?:\b(?:\w+\.)?user_id|\busers\.id) (?:=|>=|<=) %\(\w+\)s(?:::UUID)?")
+_RANGE = re.compile(
+    r"\((?:\w+\.)?user_id(?:, [\w.]+)*\) (?:>=|<=) \(%\(\w+\)s(?:::UUID)?(?:, %\(\w+\)s(?:::[\w ()]+)?)*\)"
+)
 _LEFT_OVER = re.compile(r"\buser_id\s*(?:=|<|>|IN\b|BETWEEN\b)|\busers\.id\s*(?:=|IN\b)")
 
 
@@ -291,7 +301,7 @@ def without_user_conditions() -> Iterator[None]:
     def remove(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
         if statement.startswith("BEGIN"):
             return statement, parameters
-        rewritten = _CONDITION.sub("true", statement)
+        rewritten = _CONDITION.sub("true", _RANGE.sub("true", statement))
         assert not _LEFT_OVER.search(rewritten), rewritten
         return rewritten, parameters
 

@@ -163,5 +163,9 @@ def test_the_counts_read_only_turns_of_the_day(database: Database) -> None:
         usage_of_ann(database, Limits())
     (counting,) = [statement for statement in statements if "FROM turns" in statement]
     root = database.transaction(ANN.user_id, lambda connection: plan(connection, counting))
-    assert indexes(root) <= {"ix_turns_user_id_created_at", "ix_turns_user_id_unfinished"}
+    assert indexes(root) <= {
+        "ix_turns_user_id_created_at",
+        "ix_turns_user_id_unfinished",
+        "ix_turns_unfinished",
+    }
     assert "Seq Scan" not in {node["Node Type"] for node in nodes(root)}

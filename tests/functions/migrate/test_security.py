@@ -100,7 +100,11 @@ def test_a_hole_beside_the_policies_is_named(connection: Connection, statements:
 
 @on_postgres
 def test_verify_names_policies_and_an_upgrade_restores(migrated: Migrate, database_url: str) -> None:
-    policies = {*(f"taskchat_app on {table}" for table in TABLES), "taskchat_sweep on turns"}
+    policies = {
+        *(f"taskchat_app on {table}" for table in TABLES),
+        "taskchat_sweep on turns",
+        "taskchat_sweep on conversations",
+    }
     assert set(migrated({"action": "verify"})["verified"]["policies"]) == policies
     on(database_url, "ALTER TABLE tasks DISABLE ROW LEVEL SECURITY")
 
