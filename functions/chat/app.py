@@ -58,7 +58,7 @@ from taskchat.http.openapi import (
     problems,
 )
 from taskchat.metering import metered
-from taskchat.models import TurnStatus
+from taskchat.models import UNDER_WAY, TurnStatus
 from taskchat.process import chat, import_queue_sdk, provider, turn_queue
 from taskchat.snapshot import around_snapshot
 
@@ -122,8 +122,6 @@ class TurnItem(BaseModel):
 
 
 TurnId = Annotated[uuid.UUID, Path(alias="id")]
-UNDER_WAY = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED)
-"""States that a turn leaves by itself."""
 POLL_SECONDS = 1
 CHAT_ERRORS = problems(
     *COMMON_ERRORS,

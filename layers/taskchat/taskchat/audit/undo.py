@@ -55,10 +55,10 @@ def undo_turn(
         turn = undo.lock(connection, principal.user_id, turn_id)
         undo.require_ended(turn)
         undone = undo.take_back(connection, turn, by=own_id)
-        message_id, calls = undo.record(
+        undo.record(
             connection, turn, undone, turn_id=own_id, idempotency_key=idempotency_key, request_hash=request_hash
         )
-        return UndoneTurn(own_id, turn.conversation_id, message_id, [dict(call) for call in calls])
+        return _answer(connection, own_id, turn.conversation_id)
 
     return transaction(work)
 
@@ -78,9 +78,13 @@ def _recorded(
         raise IdempotencyKeyReusedError("This idempotency key was used for another request; use a new one.")
     if turn.conversation_id is None:
         raise ConversationDeletedError("The conversation of this request was deleted.")
-    message = connection.execute(
-        select(MESSAGES.c.id, MESSAGES.c.tool_calls).where(
-            MESSAGES.c.turn_id == turn.id, MESSAGES.c.role == Role.ASSISTANT
-        )
-    ).one()
-    return UndoneTurn(turn.id, turn.conversation_id, message.id, message.tool_calls, replayed=turn.id != own_id)
+    return _answer(connection, turn.id, turn.conversation_id, replayed=turn.id != own_id)
+
+
+def _answer(connection: Connection, turn_id: uuid.UUID, conversation_id: int, *, replayed: bool = False) -> UndoneTurn:
+    """Read the record of an undo, with texts that fit into a response."""
+    statement = select(MESSAGES.c.id, MESSAGES.c.content, MESSAGES.c.tool_calls).where(
+        MESSAGES.c.turn_id == turn_id, MESSAGES.c.role == Role.ASSISTANT
+    )
+    ((message_id, _, tool_calls),) = conversations.load_bounded(connection, statement).rows
+    return UndoneTurn(turn_id, conversation_id, message_id, tool_calls, replayed)

@@ -1,7 +1,7 @@
 """Conversations: pages, search, changes, ratings of replies, and the window of history that the model reads."""
 
 from taskchat.conversations.bounded import load_bounded
-from taskchat.conversations.changes import create, delete, delete_all, rename, sign_in
+from taskchat.conversations.changes import cancel_turns, create, delete, delete_all, rename, sign_in
 from taskchat.conversations.exchanges import WindowMessage
 from taskchat.conversations.feedback import rate, unrate
 from taskchat.conversations.pages import ConversationRecord, MessageRecord, Page, get, list_page, messages_page
@@ -14,6 +14,7 @@ __all__ = [
     "MessageRecord",
     "Page",
     "WindowMessage",
+    "cancel_turns",
     "create",
     "delete",
     "delete_all",

@@ -7,7 +7,16 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from taskchat.conversations.pages import CONVERSATION_COLUMNS, ConversationRecord, is_own, one_conversation
-from taskchat.models import CONVERSATIONS, TITLE_CHARACTERS, TURNS, USERS, ConversationKind, TurnStatus, utc_now
+from taskchat.models import (
+    CANCELLABLE,
+    CONVERSATIONS,
+    TITLE_CHARACTERS,
+    TURNS,
+    USERS,
+    ConversationKind,
+    TurnStatus,
+    utc_now,
+)
 from taskchat.principal import Principal
 
 
@@ -52,22 +61,22 @@ def delete(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> 
     Raises:
         NotFoundError: the person has no such conversation.
     """
-    _cancel_turns(connection, TURNS.c.user_id == user_id, TURNS.c.conversation_id == conversation_id)
+    cancel_turns(connection, TURNS.c.user_id == user_id, TURNS.c.conversation_id == conversation_id)
     statement = sa.delete(CONVERSATIONS).where(is_own(user_id, conversation_id))
     one_conversation(connection, statement.returning(*CONVERSATION_COLUMNS), conversation_id)
 
 
 def delete_all(connection: Connection, user_id: uuid.UUID) -> None:
     """Delete all conversations of a person with their messages. Turns stay, so that their keys do nothing again."""
-    _cancel_turns(connection, TURNS.c.user_id == user_id)
+    cancel_turns(connection, TURNS.c.user_id == user_id)
     connection.execute(sa.delete(CONVERSATIONS).where(CONVERSATIONS.c.user_id == user_id))
 
 
-def _cancel_turns(connection: Connection, *condition: sa.ColumnElement[bool]) -> None:
-    """Cancel unfinished turns, so that an invocation that works on one of them can write nothing any more."""
-    unfinished = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
-    connection.execute(
+def cancel_turns(connection: Connection, *condition: sa.ColumnElement[bool]) -> int:
+    """Cancel turns that have not finished, and return how many. An invocation that works on one can write no more."""
+    cancelled = (
         sa.update(TURNS)
-        .where(*condition, TURNS.c.status.in_(unfinished))
+        .where(*condition, TURNS.c.status.in_(CANCELLABLE))
         .values(status=TurnStatus.CANCELLED, finished_at=utc_now(), error=None, provider_state=None)
     )
+    return connection.execute(cancelled).rowcount

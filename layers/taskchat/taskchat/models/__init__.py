@@ -3,11 +3,13 @@
 from taskchat.models.clock import SECONDS, utc_day, utc_in, utc_now
 from taskchat.models.columns import LARGEST_ID, SMALLEST_ID, TITLE_CHARACTERS
 from taskchat.models.tables import (
+    CANCELLABLE,
     CONVERSATIONS,
     FEEDBACK,
     MESSAGES,
     TASKS,
     TURNS,
+    UNDER_WAY,
     USERS,
     Conversation,
     ConversationKind,
@@ -23,6 +25,7 @@ from taskchat.models.tables import (
 )
 
 __all__ = [
+    "CANCELLABLE",
     "CONVERSATIONS",
     "FEEDBACK",
     "LARGEST_ID",
@@ -32,6 +35,7 @@ __all__ = [
     "TASKS",
     "TITLE_CHARACTERS",
     "TURNS",
+    "UNDER_WAY",
     "USERS",
     "Conversation",
     "ConversationKind",

@@ -78,6 +78,10 @@ class TurnStatus(enum.StrEnum):
     """The person edited its message or asked again. Its effects are undone. Final."""
 
 
+UNDER_WAY = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED)
+"""States that a turn leaves by itself."""
+CANCELLABLE = (*UNDER_WAY, TurnStatus.FAILED)
+"""States from which a turn can still go on, and in which it can be cancelled."""
 _UNFINISHED = "status IN ('queued', 'running', 'interrupted')"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, literal, or_, select, update
 
-from taskchat.models import MESSAGES, SECONDS, TURNS, USERS, Role, TurnStatus, utc_in, utc_now
+from taskchat.models import MESSAGES, SECONDS, TURNS, UNDER_WAY, USERS, Role, TurnStatus, utc_in, utc_now
 from taskchat.principal import Principal
 from taskchat.turns.records import LONGEST_LEASE_SECONDS, TakenTurn
 from taskchat.turns.transitions import (
@@ -38,7 +38,7 @@ def take(connection: Connection, turn_id: uuid.UUID, token: uuid.UUID, lease_sec
         ConversationBusyError: another turn of the conversation is running.
     """
     turn = connection.execute(select(*TURN_COLUMNS).where(TURNS.c.id == turn_id).with_for_update()).one_or_none()
-    if turn is None or turn.status not in (*_WAITING, TurnStatus.RUNNING):
+    if turn is None or turn.status not in UNDER_WAY:
         return None
     if turn.conversation_id is None:
         # The release before deletes a conversation without cancelling its turn.

@@ -315,14 +315,8 @@ def cancel(connection: Connection, user_id: uuid.UUID, turn_id: uuid.UUID) -> No
         NotFoundError: the person has no such turn.
         TurnFinishedError: the turn has ended otherwise.
     """
-    unfinished = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED, TurnStatus.FAILED)
     own_turn = (TURNS.c.id == turn_id, TURNS.c.user_id == user_id)
-    cancelled = (
-        update(TURNS)
-        .where(*own_turn, TURNS.c.status.in_(unfinished))
-        .values(status=TurnStatus.CANCELLED, finished_at=utc_now(), provider_state=None)
-    )
-    if connection.execute(cancelled).rowcount:
+    if conversations.cancel_turns(connection, *own_turn):
         return
     status = connection.execute(select(TURNS.c.status).where(*own_turn)).scalar_one_or_none()
     if status is None:

@@ -37,8 +37,8 @@ def record(
     idempotency_key: str,
     request_hash: str,
     status: TurnStatus = TurnStatus.FINISHED,
-) -> tuple[int, list[ToolCall]]:
-    """Append an undo of `turn` to its conversation, as the turn `turn_id`. Return the message's id and tool calls.
+) -> None:
+    """Append an undo of `turn` to its conversation, as the turn `turn_id`.
 
     The turn has no message of the person, so it supersedes no turn that waits to be continued.
     """
@@ -59,7 +59,6 @@ def record(
     message = sa.insert(MESSAGES).values(
         conversation_id=turn.conversation_id, turn_id=turn_id, role=Role.ASSISTANT, content="", tool_calls=calls
     )
-    message_id = connection.execute(message.returning(MESSAGES.c.id)).scalar_one()
+    connection.execute(message)
     touched = sa.update(CONVERSATIONS).where(CONVERSATIONS.c.id == turn.conversation_id).values(updated_at=utc_now())
     connection.execute(touched)
-    return message_id, calls
