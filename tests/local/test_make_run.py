@@ -319,6 +319,13 @@ def test_make_chat_undoes_and_edits(running: Running, clone: Path) -> None:
     assert "Tune the harp" not in titles
 
 
+def test_make_chat_tells_the_usage(running: Running, clone: Path) -> None:
+    lines = chat(clone, running.port, b"hi\n/usage\n")
+    assert any(line.startswith("turns: ") for line in lines)
+    assert any(line.startswith("resets at: ") for line in lines)
+    assert "limits:" in lines
+
+
 def test_make_chat_says_why_a_line_is_refused(running: Running, clone: Path) -> None:
     too_long, not_utf8, fine = chat(clone, running.port, b"x" * 9_000 + b"\ncaf\xe9\nhi\n")
     assert too_long.startswith("     (message: ")

@@ -3,12 +3,11 @@
 import sqlalchemy as sa
 from sqlalchemy import Connection, literal
 
-from taskchat.models import CONVERSATIONS, SECONDS, TURNS, TurnStatus, utc_in
+from taskchat.models import CONVERSATIONS, SECONDS, TURNS, UNDER_WAY, utc_in
 
 RETAINED_AT_ONCE = 100
 """Conversations that one transaction deletes at most."""
 _DAY_SECONDS = 24 * 3600.0
-_UNFINISHED = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED)
 
 
 def forget_untouched(connection: Connection, days: int, limit: int = RETAINED_AT_ONCE) -> int:
@@ -18,7 +17,7 @@ def forget_untouched(connection: Connection, days: int, limit: int = RETAINED_AT
     """
     is_old = CONVERSATIONS.c.updated_at < utc_in(literal(-days * _DAY_SECONDS, SECONDS))
     unfinished = (
-        sa.select(TURNS.c.id).where(TURNS.c.conversation_id == CONVERSATIONS.c.id, TURNS.c.status.in_(_UNFINISHED))
+        sa.select(TURNS.c.id).where(TURNS.c.conversation_id == CONVERSATIONS.c.id, TURNS.c.status.in_(UNDER_WAY))
     ).exists()
     # A turn that begins locks its conversation. The rows are locked here first, and looked at again in a second
     # statement, which sees every turn that was committed before the lock.
