@@ -373,23 +373,6 @@ def test_one_edit_that_races_with_itself_happens_once(racers: list[tuple[Databas
     assert_taken_back_once(database, EDITED)
 
 
-def test_only_one_of_two_messages_enters_a_conversation(racers: list[tuple[Database, Chat]]) -> None:
-    (database, chat), (_, other) = racers
-    first = opening(chat)
-    for number in range(5):
-        begun, accepted = race(
-            partial(chat.answer, request_of(f"begun {number}", "Bread", first.conversation_id), plenty),
-            partial(other.accept, request_of(f"accepted {number}", "Butter", first.conversation_id), plenty),
-        )
-        if isinstance(accepted, uuid.UUID):
-            assert isinstance(begun, (ChatReply, ConversationBusyError))
-            assert chat.resume(accepted, plenty) is not None
-        else:
-            assert isinstance(accepted, ConversationBusyError)
-            assert isinstance(begun, ChatReply)
-    assert TurnStatus.ABANDONED not in statuses(database)
-
-
 def test_an_edit_races_with_the_end_of_its_turn(
     racers: list[tuple[Database, Chat]], scripted_model: ScriptedModel
 ) -> None:

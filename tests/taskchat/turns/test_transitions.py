@@ -377,6 +377,22 @@ def test_a_takeover_waits_for_a_newer_turn_to_commit(database: Database, databas
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_begin_waits_for_a_turn_that_is_being_queued(database: Database, database_url: str) -> None:
+    first = started(database)
+    finish(database, first)
+    another = Database(lambda: database_url)
+    with owned(another) as connection, ThreadPoolExecutor() as pool:
+        turns.accept(connection, turn_request("queued", first.conversation_id))
+        waiting = pool.submit(begin, database, turn_request("next", first.conversation_id))
+        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            assert not waiting.done()
+        connection.commit()
+        with pytest.raises(ConversationBusyError):
+            waiting.result()
+    another.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_a_conversation_deleted_meanwhile_is_not_found(database: Database, database_url: str) -> None:
     lease = started(database)
     finish(database, lease)
