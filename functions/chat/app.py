@@ -31,6 +31,7 @@ from taskchat.errors import (
     TurnInProgressError,
     TurnInterruptedError,
     TurnSupersededError,
+    UsageLimitReachedError,
 )
 from taskchat.http import (
     IDEMPOTENCY_KEY_HEADER,
@@ -134,6 +135,7 @@ CHAT_ERRORS = problems(
     TurnCancelledError,
     ChangedSinceError,
     NothingToUndoError,
+    UsageLimitReachedError,
     TurnInterruptedError,
     ModelRateLimitedError,
     ModelFailedError,

@@ -20,6 +20,9 @@ from taskchat.errors import (
     InvalidRequestError,
     NotFoundError,
     PreconditionFailedError,
+    TaskchatError,
+    TooManyTasksError,
+    UsageLimitReachedError,
 )
 from taskchat.http import (
     IDEMPOTENCY_KEY_HEADER,
@@ -150,9 +153,16 @@ _Call = tuple[str, Mapping[str, Any]]
 """The name of a tool, and its arguments."""
 ON_ALL = problems(*COMMON_ERRORS)
 ON_ONE = problems(*COMMON_ERRORS, NotFoundError)
-ON_CREATE = problems(*COMMON_ERRORS, IdempotencyKeyReusedError, ConversationDeletedError)
+ON_CREATE = problems(
+    *COMMON_ERRORS, TooManyTasksError, IdempotencyKeyReusedError, ConversationDeletedError, UsageLimitReachedError
+)
 ON_CHANGE = problems(
-    *COMMON_ERRORS, NotFoundError, IdempotencyKeyReusedError, ConversationDeletedError, PreconditionFailedError
+    *COMMON_ERRORS,
+    NotFoundError,
+    IdempotencyKeyReusedError,
+    ConversationDeletedError,
+    PreconditionFailedError,
+    UsageLimitReachedError,
 )
 LOCATION = {"Location": {"description": "Path of the task.", "schema": {"type": "string", "format": "uri-reference"}}}
 
@@ -270,8 +280,8 @@ def _change(request: Request, invocation: Invocation, calls: Sequence[_Call], ta
 def _raise_error(call: ToolCall) -> None:
     """Raise the error of a call that failed, so that the calls before it are rolled back."""
     if (error := call.get("error")) is not None:
-        kind = NotFoundError if error["code"] == NotFoundError.code else InvalidRequestError
-        raise kind(error["message"])
+        kinds: dict[str, type[TaskchatError]] = {kind.code: kind for kind in (NotFoundError, TooManyTasksError)}
+        raise kinds.get(error["code"], InvalidRequestError)(error["message"])
 
 
 def _answer(

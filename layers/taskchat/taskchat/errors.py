@@ -142,6 +142,10 @@ class NothingToUndoError(TaskchatError, status=409, code="nothing-to-undo", titl
     """Raised when a turn changed nothing, or was recorded before changes could be taken back."""
 
 
+class TooManyTasksError(TaskchatError, status=409, code="too-many-tasks", title="Too many tasks"):
+    """Raised when a person has as many tasks as one person may have."""
+
+
 class ConversationDeletedError(TaskchatError, status=410, code="conversation-deleted", title="Conversation deleted"):
     """Raised when a request comes again whose conversation was deleted; nothing is done."""
 

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from taskchat import cursors
-from taskchat.errors import NotFoundError
+from taskchat.errors import NotFoundError, TooManyTasksError
 from taskchat.models import TASKS, Priority, utc_now
 from taskchat.text import searchable
 
 DEFAULT_LIMIT = 50
+MOST_TASKS = 10_000
+"""Tasks that one person may have."""
 SEARCHED_TASKS = 2_000
 """A search looks at this many of the newest tasks, so that its work is bounded whatever a person stores."""
 _NO_DATE = 2**63 - 1
@@ -100,20 +102,26 @@ def create(
     priority: Priority = Priority.NORMAL,
     due_at: datetime | None = None,
 ) -> TaskRecord:
-    """Add a pending task; `due_at` is aware."""
-    statement = (
-        sa.insert(TASKS)
-        .values(
-            user_id=user_id,
-            title=title,
-            description=description,
-            search_text=_search_text(title, description),
-            priority=priority,
-            due_at=due_at,
-        )
-        .returning(*_COLUMNS)
-    )
-    return TaskRecord(*connection.execute(statement).one())
+    """Add a pending task; `due_at` is aware.
+
+    Raises:
+        TooManyTasksError: the person has `MOST_TASKS` already. Simultaneous calls may exceed the number by a few.
+    """
+    row = {
+        TASKS.c.user_id: user_id,
+        TASKS.c.title: title,
+        TASKS.c.description: description,
+        TASKS.c.search_text: _search_text(title, description),
+        TASKS.c.priority: priority,
+        TASKS.c.due_at: due_at,
+    }
+    own = sa.select(TASKS.c.id).where(TASKS.c.user_id == user_id).limit(MOST_TASKS).subquery()
+    has_room = sa.select(sa.func.count()).select_from(own).scalar_subquery() < MOST_TASKS
+    values = sa.select(*(sa.literal(value, column.type) for column, value in row.items())).where(has_room)
+    statement = sa.insert(TASKS).from_select(list(row), values, include_defaults=False).returning(*_COLUMNS)
+    if (created := connection.execute(statement).one_or_none()) is None:
+        raise TooManyTasksError(f"There are {MOST_TASKS:,} tasks, which is the most. Delete some before you add more.")
+    return TaskRecord(*created)
 
 
 def find(

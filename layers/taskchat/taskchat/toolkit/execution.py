@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
-from taskchat.errors import ChangedSinceError, NotFoundError, NothingToUndoError
+from taskchat.errors import ChangedSinceError, NotFoundError, NothingToUndoError, TooManyTasksError
 from taskchat.text import storable
 from taskchat.toolkit.arguments import InvalidArgumentsError, UnreadableArgumentsError, parse, validate
 from taskchat.toolkit.definition import Change, Tool, ToolContext
@@ -82,8 +82,9 @@ def execute(
     """Run one of the `tools` for a person, inside a savepoint, and return its record.
 
     A call that fails has changed nothing. Its error has one of the codes `unknown-tool`, `invalid-arguments`,
-    `not-found`, `changed-since`, `nothing-to-undo` and `failed` (the database refused the change). Times without an
-    offset, and all times in the result, are in `time_zone`. `turn_id` names the turn in which the record will stand.
+    `not-found`, `changed-since`, `nothing-to-undo`, `too-many-tasks` and `failed` (the database refused the change).
+    Times without an offset, and all times in the result, are in `time_zone`. `turn_id` names the turn in which the
+    record will stand.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the transaction is lost.
@@ -132,7 +133,7 @@ def _run(tool: Tool, record: ToolCall, context: ToolContext) -> None:
         output = tool.run(context, arguments)
     except InvalidArgumentsError as error:
         record["error"] = _invalid(tool, error)
-    except (NotFoundError, ChangedSinceError, NothingToUndoError) as error:
+    except (NotFoundError, ChangedSinceError, NothingToUndoError, TooManyTasksError) as error:
         record["error"] = {"code": error.code, "message": str(error)}
     except (IntegrityError, DataError) as error:
         if error.connection_invalidated:
