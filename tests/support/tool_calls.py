@@ -71,13 +71,16 @@ def result(recorded: ToolCall) -> dict[str, Any]:
 
 
 def sample_arguments(tool: Tool, task_id: int) -> dict[str, Any]:
-    """Return arguments that any tool accepts, made from its schema: a text that is also a date, and the task's id."""
+    """Return arguments that any tool accepts, made from its schema: a text that is also a date, and the task's id.
+
+    A cursor is left out, because only a list can give one.
+    """
     samples: dict[str, Any] = {}
     for name, schema in tool.input_schema["properties"].items():
         if "enum" in schema:
             samples[name] = schema["enum"][-1]
         elif schema["type"] == "integer":
             samples[name] = min(task_id, schema.get("maximum", task_id))
-        elif schema["type"] == "string":
+        elif schema["type"] == "string" and name != "cursor":
             samples[name] = "2026-03-31"
     return samples

@@ -297,7 +297,7 @@ def test_a_query_that_does_not_fit_is_refused(ask: Ask, query: dict[str, str], f
 
 def test_requests_offer_every_argument_of_the_tools() -> None:
     assert set(tasks_app.NewTask.model_fields) == set(tools.create_task.input.model_fields)
-    assert set(tasks_app.TasksQuery.model_fields) == set(tools.list_tasks.input.model_fields) | {"cursor"}
+    assert set(tasks_app.TasksQuery.model_fields) == set(tools.list_tasks.input.model_fields)
     changed = set(tools.update_task.input.model_fields) - {"task_id", "clear"}
     assert set(tasks_app.TaskPatch.model_fields) == changed | {"completed"}
 

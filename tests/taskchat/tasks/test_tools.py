@@ -87,6 +87,27 @@ def test_list_tasks(use: Use, arguments: dict[str, Any], expected: list[str]) ->
     assert listed["more"] is (arguments == {"limit": 1})
 
 
+def test_a_cursor_leads_to_all_tasks(use: Use) -> None:
+    for number in range(5):
+        use("create_task", title=f"task {number}")
+    listed = result(use("list_tasks", limit=2))
+    titles = [task["title"] for task in listed["tasks"]]
+    while listed["more"]:
+        listed = result(use("list_tasks", limit=2, cursor=listed["next_cursor"]))
+        titles += [task["title"] for task in listed["tasks"]]
+    assert titles == [f"task {number}" for number in range(5)]
+    assert listed["next_cursor"] is None
+
+
+def test_a_cursor_of_another_list_is_explained(use: Use) -> None:
+    for _ in range(2):
+        use("create_task", title="task")
+    cursor = result(use("list_tasks", limit=1))["next_cursor"]
+    for arguments in ({"cursor": cursor, "status": "pending"}, {"cursor": "x"}):
+        error = use("list_tasks", **arguments)["error"]
+        assert (error["code"], "next_cursor" in error["message"]) == ("invalid-arguments", True)
+
+
 def test_a_listed_task_shows_what_tells_it_from_others(use: Use) -> None:
     created = result(use("create_task", title="pay rent", description="to the landlord"))
     assert result(use("list_tasks"))["tasks"] == [

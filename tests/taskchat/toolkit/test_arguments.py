@@ -68,7 +68,7 @@ def test_the_recorded_part_of_arguments_can_be_stored(ask: Ask) -> None:
 
 @pytest.mark.parametrize("written", ["", "  \n", "null", "{}", ' {"status": null, "text": "  ", "limit": ""} '])
 def test_optional_arguments_may_all_be_missing(use: Use, written: str) -> None:
-    assert use("list_tasks", written=written)["result"] == {"tasks": [], "count": 0, "more": False}
+    assert use("list_tasks", written=written)["result"] == {"tasks": [], "count": 0, "more": False, "next_cursor": None}
 
 
 @pytest.mark.parametrize("name", ["", "createTask", "create_task ", "__class__", "tool\x00\ud800", "x" * 1000])

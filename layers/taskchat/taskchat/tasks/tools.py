@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from taskchat.errors import InvalidRequestError
 from taskchat.models import TITLE_CHARACTERS, Priority
 from taskchat.tasks import queries
 from taskchat.tasks.audit import audited
@@ -53,6 +54,10 @@ SearchText = Annotated[
     ),
 ]
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT), BeforeValidator(whole_number)]
+Cursor = Annotated[
+    str,
+    Field(max_length=100, description="The next_cursor of the last list with the same filters, for the tasks after."),
+]
 Clearable = Annotated[list[Literal["description", "due_at"]], BeforeValidator(as_list)]
 
 
@@ -91,6 +96,7 @@ class TaskList(ToolOutput):
     tasks: list[TaskSummary]
     count: int = Field(description="How many tasks this answer lists.")
     more: bool = Field(description="Whether there are others that did not fit in the limit.")
+    next_cursor: str | None = Field(default=None, description="The cursor of the next tasks, if there are more.")
 
 
 class UpdatedTask(TaskDetails):
@@ -153,23 +159,28 @@ def list_tasks(
     due_before: DueBefore | None = None,
     text: SearchText | None = None,
     limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor | None = None,
 ) -> TaskList:
     """List the person's tasks, or find those that fit: by status, priority, due date or text.
 
     Pending ones come first, the soonest due before the others. Use it to find the id of a task that the person names
     by its words.
     """
-    page = queries.find(
-        context.connection,
-        context.user_id,
-        status=status,
-        priority=priority,
-        due_before=due_before,
-        text=text,
-        limit=limit,
-    )
+    try:
+        page = queries.find(
+            context.connection,
+            context.user_id,
+            status=status,
+            priority=priority,
+            due_before=due_before,
+            text=text,
+            limit=limit,
+            cursor=cursor,
+        )
+    except InvalidRequestError:
+        raise InvalidArgumentsError("cursor: Give the next_cursor of the last list with the same filters.") from None
     tasks = [TaskSummary.model_validate(task) for task in page.tasks]
-    return TaskList(tasks=tasks, count=len(tasks), more=page.more)
+    return TaskList(tasks=tasks, count=len(tasks), more=page.more, next_cursor=page.next_cursor)
 
 
 @tool(title="Get a task", read_only=True, idempotent=True)
