@@ -137,6 +137,7 @@ CHAT_ERRORS = problems(
     NothingToUndoError,
     UsageLimitReachedError,
     TurnInterruptedError,
+    UsageLimitReachedError,
     ModelRateLimitedError,
     ModelFailedError,
 )
