@@ -79,6 +79,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[
     """Give the function a process of its own, as far as its state is concerned."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("MCP_HOSTS", HOST)
+    monkeypatch.setenv("USER_TURNS_PER_MINUTE", "1000")
     monkeypatch.setenv("MCP_ORIGINS", "https://app.example")
     monkeypatch.setenv("JWT_ISSUER", "https://issuer.example")
     yield
