@@ -137,7 +137,6 @@ CHAT_ERRORS = problems(
     NothingToUndoError,
     UsageLimitReachedError,
     TurnInterruptedError,
-    UsageLimitReachedError,
     ModelRateLimitedError,
     ModelFailedError,
 )
