@@ -15,7 +15,7 @@ from local.lambda_events import http_event
 from tests.lambda_runtime.conftest import ROOT, Migration, StartFunction, restore
 
 EVENTS = ROOT / "events"
-HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if re.match(r"chat|conversation|mcp|turn", path.stem))
+HTTP_EVENTS = sorted(path.stem for path in EVENTS.glob("*.json") if "routeKey" in json.loads(path.read_text()))
 MIGRATE_EVENTS = sorted(path.stem for path in EVENTS.glob("migrate*.json"))
 COMPILED_FROM_SOURCE = re.compile(r"# code object from (/.*\.py)$", re.MULTILINE)
 READ_FROM_BYTECODE = re.compile(r"# code object from '(/.*\.pyc)'$", re.MULTILINE)
@@ -49,7 +49,9 @@ def expected_status(name: str, route_key: str) -> HTTPStatus:
     # The turn of the sample is nobody's.
     if name.startswith(("mcp-metadata", "turn")):
         return HTTPStatus.NOT_FOUND
-    return HTTPStatus.NO_CONTENT if route_key.startswith("DELETE") else HTTPStatus.OK
+    if route_key == "POST /tasks":
+        return HTTPStatus.CREATED
+    return HTTPStatus.NO_CONTENT if route_key.startswith(("DELETE", "PUT")) else HTTPStatus.OK
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:

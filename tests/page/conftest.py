@@ -103,7 +103,7 @@ class Server:
             os.kill(process_id, signal.SIGKILL)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a running Taskchat with a model that can be held."""
     folder = tmp_path_factory.mktemp("page")
@@ -152,7 +152,7 @@ def _url(process: "subprocess.Popen[str]", log: Path) -> str:
     return said.split()[3]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Return Debian's Chromium."""
     # An expectation ends as soon as it is met, so patience with a busy machine costs nothing.

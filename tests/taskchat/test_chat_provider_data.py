@@ -99,7 +99,7 @@ def test_what_a_provider_wants_later_is_kept_with_the_message(
     assert step["tool_calls"][0]["extra_content"] == signature["extra_content"]
     assert step["reasoning_content"] == "Thinking."
     (calls_of_the_step,) = [stored for stored in read(database, col(Message.tool_calls)) if stored]
-    assert calls_of_the_step[0].keys() == {"id", "tool", "arguments", "result", "timestamp"}
+    assert calls_of_the_step[0].keys() == {"id", "tool", "arguments", "result", "before", "after", "timestamp"}
 
 
 def test_a_message_is_shown_with_the_time_of_its_turn(

@@ -40,8 +40,8 @@ def test_a_problem_type_is_well_formed(error: type[TaskchatError]) -> None:
     assert error.title
 
 
-def test_every_code_belongs_to_one_class() -> None:
-    codes = [error.code for error in subclasses()]
+def test_every_status_and_code_belong_to_one_class() -> None:
+    codes = [(error.status, error.code) for error in subclasses()]
     assert len(codes) == len(set(codes)) >= 15
 
 

@@ -89,6 +89,7 @@ def real_api() -> Api:
 
 def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None:
     assert sorted(route.key for route in real_api.routes) == [
+        "DELETE /account",
         "DELETE /conversations",
         "DELETE /conversations/{id}",
         "DELETE /mcp",
@@ -100,10 +101,12 @@ def test_the_real_template_has_the_routes_of_the_contract(real_api: Api) -> None
         "GET /conversations",
         "GET /conversations/{id}",
         "GET /conversations/{id}/messages",
+        "GET /export",
         "GET /mcp",
         "GET /tasks",
         "GET /tasks/{id}",
         "GET /turns/{id}",
+        "GET /usage",
         "PATCH /conversations/{id}",
         "PATCH /tasks/{id}",
         "POST /chat",
