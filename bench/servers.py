@@ -99,6 +99,10 @@ def model() -> Iterator[tuple[Worker, str]]:
         yield process, process.ask("url")
 
 
+NO_LIMITS = {name: str(10**12) for name in ("USER_TOKENS_PER_DAY", "USER_TURNS_PER_MINUTE", "USER_TURNS_IN_FLIGHT")}
+"""One person sends all turns of a measurement."""
+
+
 def environment(database: URL, model_url: str = "") -> Mapping[str, str]:
     """Return the environment variables of a subject's process."""
     return {
@@ -106,6 +110,7 @@ def environment(database: URL, model_url: str = "") -> Mapping[str, str]:
         "OPENAI_BASE_URL": model_url,
         "OPENAI_API_KEY": API_KEY,
         "OPENAI_MODEL": MODEL,
+        **NO_LIMITS,
     }
 
 
