@@ -46,6 +46,7 @@ from taskchat.http import (
     Text,
     TimeZone,
     create_app,
+    idempotency_headers,
     lambda_handler,
     turn_location,
 )
@@ -250,9 +251,7 @@ async def post_undo(*, turn_id: TurnId, invocation: InvocationDep, response: Res
         turn_id,
         invocation.idempotency_key,
     )
-    response.headers[IDEMPOTENCY_KEY_HEADER] = invocation.idempotency_key
-    if undone.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
+    response.headers.update(idempotency_headers(invocation.idempotency_key, replayed=undone.replayed))
     return UndoAnswer(
         turn_id=undone.turn_id,
         conversation_id=undone.conversation_id,
@@ -262,9 +261,7 @@ async def post_undo(*, turn_id: TurnId, invocation: InvocationDep, response: Res
 
 
 def _answer(response: Response, invocation: Invocation, reply: ChatReply) -> ChatAnswer:
-    response.headers[IDEMPOTENCY_KEY_HEADER] = invocation.idempotency_key
-    if reply.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
+    response.headers.update(idempotency_headers(invocation.idempotency_key, replayed=reply.replayed))
     return ChatAnswer(
         turn_id=reply.turn_id,
         conversation_id=reply.conversation_id,

@@ -25,7 +25,6 @@ from taskchat.errors import (
     UsageLimitReachedError,
 )
 from taskchat.http import (
-    IDEMPOTENCY_KEY_HEADER,
     Body,
     CallerDep,
     Invocation,
@@ -35,6 +34,7 @@ from taskchat.http import (
     Text,
     create_app,
     entity_tag,
+    idempotency_headers,
     lambda_handler,
     matches,
     tagged,
@@ -291,8 +291,7 @@ def _answer(
 
 
 def _idempotency(invocation: Invocation, changed: _Changed) -> dict[str, str]:
-    headers = {IDEMPOTENCY_KEY_HEADER: invocation.idempotency_key}
-    return {**headers, "Idempotent-Replayed": "true"} if changed.replayed else headers
+    return idempotency_headers(invocation.idempotency_key, replayed=changed.replayed)
 
 
 def _json(task: TaskRecord | Mapping[str, Any]) -> bytes:

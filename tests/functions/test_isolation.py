@@ -50,7 +50,7 @@ VICTIM, FORGER = sorted(("ann", "bob"), key=user_id_of)
 
 @dataclass(frozen=True)
 class Stored:
-    """What the victim has: ids and cursors to forge."""
+    """Ids and cursors of the victim, to forge."""
 
     tasks: Sequence[int]
     conversations: Sequence[int]

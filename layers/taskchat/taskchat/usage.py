@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, c
 
 from taskchat.errors import UsageLimitReachedError
 from taskchat.limits import Limits
-from taskchat.models import SECONDS, TURNS, TurnStatus, utc_day, utc_in, utc_now
+from taskchat.models import IN_FLIGHT, SECONDS, TURNS, utc_day, utc_in, utc_now
 
 MINUTE_SECONDS = 60.0
 RETRY_AFTER_IN_FLIGHT_SECONDS = 5
@@ -36,7 +36,6 @@ _OWN = TURNS.c.user_id == bindparam("limited_user", type_=TURNS.c.user_id.type)
 # As subqueries the times are computed once, and an index finds the turns after them.
 _TODAY = TURNS.c.created_at >= select(utc_day()).scalar_subquery()
 _THIS_MINUTE = TURNS.c.created_at > select(utc_in(literal(-MINUTE_SECONDS, SECONDS))).scalar_subquery()
-_IN_FLIGHT = TURNS.c.status.in_((TurnStatus.QUEUED, TurnStatus.RUNNING))
 
 
 def _total(name: str) -> ColumnElement[int]:
@@ -45,7 +44,7 @@ def _total(name: str) -> ColumnElement[int]:
 
 _TOKENS_TODAY = select(_total("input_tokens") + _total("output_tokens")).where(_OWN, _TODAY).scalar_subquery()
 _TURNS_THIS_MINUTE = select(func.count()).select_from(TURNS).where(_OWN, _THIS_MINUTE).scalar_subquery()
-_TURNS_IN_FLIGHT = select(func.count()).select_from(TURNS).where(_OWN, _IN_FLIGHT).scalar_subquery()
+_TURNS_IN_FLIGHT = select(func.count()).select_from(TURNS).where(_OWN, TURNS.c.status.in_(IN_FLIGHT)).scalar_subquery()
 
 HAS_ROOM = and_(
     bindparam("tokens_per_day", type_=BigInteger) > _TOKENS_TODAY,
@@ -92,14 +91,16 @@ class UsageRecord:
 
 
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+_DAY_TOTALS = (
+    select(func.count().label("turns"), *(_total(name).label(name) for name in _TOKENS)).where(_OWN, _TODAY).subquery()
+)
 _USAGE = select(
     utc_now().label("now"),
     utc_day().label("day"),
     select(func.min(TURNS.c.created_at)).where(_OWN, _THIS_MINUTE).scalar_subquery().label("minute_began_at"),
-    select(func.count()).select_from(TURNS).where(_OWN, _TODAY).scalar_subquery().label("turns"),
     _TURNS_THIS_MINUTE.label("turns_in_minute"),
     _TURNS_IN_FLIGHT.label("turns_in_flight"),
-    *(select(_total(name)).where(_OWN, _TODAY).scalar_subquery().label(name) for name in _TOKENS),
+    *_DAY_TOTALS.c,
 )
 
 

@@ -8,6 +8,7 @@ from taskchat.http.dependencies import (
     Invocation,
     InvocationDep,
     SecondsLeftDep,
+    idempotency_headers,
 )
 from taskchat.http.entity_tags import entity_tag, matches, tagged
 from taskchat.http.fields import Body, Id, Limit, PathId, Text, TimeZone
@@ -31,6 +32,7 @@ __all__ = [
     "TimeZone",
     "create_app",
     "entity_tag",
+    "idempotency_headers",
     "lambda_handler",
     "matches",
     "tagged",

@@ -19,6 +19,12 @@ ANSWER_SECONDS = 1.0
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 
 
+def idempotency_headers(key: str, *, replayed: bool) -> dict[str, str]:
+    """Return the headers of an answer under an idempotency key; `replayed` marks a stored one."""
+    headers = {IDEMPOTENCY_KEY_HEADER: key}
+    return {**headers, "Idempotent-Replayed": "true"} if replayed else headers
+
+
 async def _principal(request: Request) -> Principal:
     return principal.from_event(request.scope["aws.event"])
 

@@ -78,7 +78,9 @@ class TurnStatus(enum.StrEnum):
     """The person edited its message or asked again. Its effects are undone. Final."""
 
 
-UNDER_WAY = (TurnStatus.QUEUED, TurnStatus.RUNNING, TurnStatus.INTERRUPTED)
+IN_FLIGHT = (TurnStatus.QUEUED, TurnStatus.RUNNING)
+"""States in which a turn is worked on, or waits for the worker."""
+UNDER_WAY = (*IN_FLIGHT, TurnStatus.INTERRUPTED)
 """States that a turn leaves by itself."""
 CANCELLABLE = (*UNDER_WAY, TurnStatus.FAILED)
 """States from which a turn can still go on, and in which it can be cancelled."""

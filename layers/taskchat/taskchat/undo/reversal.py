@@ -26,7 +26,7 @@ from taskchat.errors import (
     NothingToUndoError,
     TurnInProgressError,
 )
-from taskchat.models import MESSAGES, TURNS, Role, TurnStatus, utc_now
+from taskchat.models import IN_FLIGHT, MESSAGES, TURNS, Role, TurnStatus, utc_now
 from taskchat.tasks import audit as tasks
 from taskchat.tasks import tools as task_tools
 from taskchat.toolkit import Change, tools_of
@@ -34,7 +34,6 @@ from taskchat.toolkit import Change, tools_of
 UNDO_TOOL = "undo_last_change"
 RETRY_AFTER_SECONDS = 2
 _CHANGING_TOOLS = tuple(name for name, tool in tools_of(task_tools).items() if not tool.annotations["readOnlyHint"])
-_NOT_OVER = (TurnStatus.QUEUED, TurnStatus.RUNNING)
 _RESUMABLE = (TurnStatus.INTERRUPTED, TurnStatus.FAILED)
 
 
@@ -90,7 +89,7 @@ def require_ended(turn: LockedTurn) -> None:
     Raises:
         TurnInProgressError: the turn may still change something.
     """
-    if turn.status in _NOT_OVER:
+    if turn.status in IN_FLIGHT:
         left_seconds = math.ceil((turn.lease_expires_at - turn.now).total_seconds())
         is_running = turn.status is TurnStatus.RUNNING
         raise TurnInProgressError(
@@ -161,7 +160,7 @@ def last_changing_turn(connection: Connection, user_id: uuid.UUID, *, apart_from
         .where(
             TURNS.c.user_id == user_id,
             TURNS.c.undone_by_turn_id.is_(None),
-            TURNS.c.status.not_in(_NOT_OVER),
+            TURNS.c.status.not_in(IN_FLIGHT),
             MESSAGES.c.role == Role.ASSISTANT,
             changed,
         )

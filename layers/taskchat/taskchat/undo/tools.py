@@ -33,7 +33,7 @@ class UndoneTask(ToolOutput):
 
 
 class UndoneChanges(ToolOutput):
-    """All that was taken back, the last change first."""
+    """Changes that were taken back, the last one first."""
 
     turn_id: str | None = Field(description="The turn whose changes were taken back; null if there was none.")
     tasks: list[UndoneTask]
