@@ -33,6 +33,9 @@ from tests.support.built import built_once
 STACK = "taskchat-dev"
 HTTP_TIMEOUT_SECONDS = 15
 """Half of the template's, so that a test of an outage waits half as long."""
+VERB_SECONDS = 180
+"""Ten times what a release takes here. A verb itself waits for AWS without an end, and says what it waits for."""
+KILL_SECONDS = 30
 PEOPLE = ("ann@example.com", "bob@example.com")
 
 
@@ -123,6 +126,7 @@ class Account:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            timeout=VERB_SECONDS,
         )
         return Run(ended.returncode, ended.stdout)
 
@@ -209,7 +213,9 @@ class Account:
         killed = {int(text) for file in children for text in file.read_text().split()}
         for process_id in killed:
             os.kill(process_id, signal.SIGKILL)
+        end = time.monotonic() + KILL_SECONDS
         while any(_is_running(process_id) for process_id in killed):
+            assert time.monotonic() < end, f"of {killed}, some do not end"
             time.sleep(0.01)
 
     def state(self) -> object:
