@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -212,7 +213,8 @@ class Account:
         children = Path(f"/proc/{self.cloud.process_id}/task").glob("*/children")
         killed = {int(text) for file in children for text in file.read_text().split()}
         for process_id in killed:
-            os.kill(process_id, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # It may have ended by itself.
+                os.kill(process_id, signal.SIGKILL)
         end = time.monotonic() + KILL_SECONDS
         while any(_is_running(process_id) for process_id in killed):
             assert time.monotonic() < end, f"of {killed}, some do not end"
@@ -265,7 +267,7 @@ class Account:
 def _is_running(process_id: int) -> bool:
     try:
         status = Path(f"/proc/{process_id}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] not in "ZX"
 

@@ -19,6 +19,13 @@ from taskchat.models import (
 )
 from taskchat.principal import Principal
 
+_CREATE = sa.insert(CONVERSATIONS).returning(CONVERSATIONS.c.id)
+_SIGN_IN = (
+    sa.update(USERS)
+    .where(USERS.c.id == sa.bindparam("user"))
+    .values(email=sa.func.coalesce(sa.bindparam("new_email", type_=USERS.c.email.type), USERS.c.email))
+)
+
 
 def create(
     connection: Connection, user_id: uuid.UUID, title: str, kind: ConversationKind = ConversationKind.CHAT
@@ -28,21 +35,20 @@ def create(
     The title is shortened to one line of at most 200 characters.
     """
     one_line = " ".join(title.split())[:TITLE_CHARACTERS]
-    statement = sa.insert(CONVERSATIONS).values(user_id=user_id, title=one_line, kind=kind)
-    return int(connection.execute(statement.returning(CONVERSATIONS.c.id)).scalar_one())
+    values = {"user_id": user_id, "title": one_line, "kind": kind}
+    return int(connection.execute(_CREATE, values).scalar_one())
 
 
 def sign_in(connection: Connection, principal: Principal) -> None:
     """Insert or update the person's row, and lock it until COMMIT. An e-mail address that is not given is kept."""
-    email = sa.func.coalesce(sa.literal(principal.email, USERS.c.email.type), USERS.c.email)
-    update = sa.update(USERS).where(USERS.c.id == principal.user_id).values(email=email)
-    if connection.execute(update).rowcount:
+    values = {"user": principal.user_id, "new_email": principal.email}
+    if connection.execute(_SIGN_IN, values).rowcount:
         return
     # Without a target, ON CONFLICT covers both unique indexes, of the id and of the subject.
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     insert = dialect.insert(USERS).values(id=principal.user_id, subject=principal.subject, email=principal.email)
     connection.execute(insert.on_conflict_do_nothing())
-    connection.execute(update)
+    connection.execute(_SIGN_IN, values)
 
 
 def rename(connection: Connection, user_id: uuid.UUID, conversation_id: int, title: str) -> ConversationRecord:

@@ -93,6 +93,26 @@ class TaskChanges(TypedDict, total=False):
     due_at: datetime | None
 
 
+def _creation() -> sa.Insert:
+    """Return the INSERT of a task of a person who has room for it. Its parameters are named as the columns."""
+    columns = (
+        TASKS.c.user_id,
+        TASKS.c.title,
+        TASKS.c.description,
+        TASKS.c.search_text,
+        TASKS.c.priority,
+        TASKS.c.due_at,
+    )
+    row = {column.name: sa.bindparam(column.name, type_=column.type) for column in columns}
+    own = sa.select(TASKS.c.id).where(TASKS.c.user_id == row["user_id"]).limit(MOST_TASKS).subquery()
+    has_room = sa.select(sa.func.count()).select_from(own).scalar_subquery() < MOST_TASKS
+    values = sa.select(*row.values()).where(has_room)
+    return sa.insert(TASKS).from_select(list(row), values, include_defaults=False).returning(*_COLUMNS)
+
+
+_CREATE = _creation()
+
+
 def create(
     connection: Connection,
     user_id: uuid.UUID,
@@ -107,19 +127,15 @@ def create(
     Raises:
         TooManyTasksError: the person has `MOST_TASKS` already. Simultaneous calls may exceed the number by a few.
     """
-    row = {
-        TASKS.c.user_id: user_id,
-        TASKS.c.title: title,
-        TASKS.c.description: description,
-        TASKS.c.search_text: _search_text(title, description),
-        TASKS.c.priority: priority,
-        TASKS.c.due_at: due_at,
+    values = {
+        "user_id": user_id,
+        "title": title,
+        "description": description,
+        "search_text": _search_text(title, description),
+        "priority": priority,
+        "due_at": due_at,
     }
-    own = sa.select(TASKS.c.id).where(TASKS.c.user_id == user_id).limit(MOST_TASKS).subquery()
-    has_room = sa.select(sa.func.count()).select_from(own).scalar_subquery() < MOST_TASKS
-    values = sa.select(*(sa.literal(value, column.type) for column, value in row.items())).where(has_room)
-    statement = sa.insert(TASKS).from_select(list(row), values, include_defaults=False).returning(*_COLUMNS)
-    if (created := connection.execute(statement).one_or_none()) is None:
+    if (created := connection.execute(_CREATE, values).one_or_none()) is None:
         raise TooManyTasksError(f"There are {MOST_TASKS:,} tasks, which is the most. Delete some before you add more.")
     return TaskRecord(*created)
 
