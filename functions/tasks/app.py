@@ -54,7 +54,7 @@ from taskchat.models import TITLE_CHARACTERS, Priority
 from taskchat.settings import settings
 from taskchat.snapshot import around_snapshot
 from taskchat.tasks import queries as tasks
-from taskchat.tasks.queries import DEFAULT_LIMIT, StatusFilter, TaskRecord
+from taskchat.tasks.queries import DEFAULT_LIMIT, SEARCHED_TASKS, StatusFilter, TaskRecord
 from taskchat.tasks.tools import DESCRIPTION_CHARACTERS, DueAt, DueBefore, PriorityName, StatusName
 from taskchat.toolkit import ToolCall
 
@@ -88,7 +88,12 @@ class TasksQuery(Body):
     text: (
         Annotated[
             Text,
-            Field(max_length=TITLE_CHARACTERS, description="Only tasks whose title or description contains it."),
+            Field(
+                max_length=TITLE_CHARACTERS,
+                description=(
+                    f"Only tasks whose title or description contains it, among the newest {SEARCHED_TASKS:,}."
+                ),
+            ),
         ]
         | None
     ) = None

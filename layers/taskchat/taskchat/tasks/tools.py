@@ -50,7 +50,10 @@ SearchText = Annotated[
     str,
     Field(
         max_length=TITLE_CHARACTERS,
-        description="Only tasks whose title or description contains this text, in any case.",
+        description=(
+            "Only tasks whose title or description contains this text, in any case. "
+            f"The newest {queries.SEARCHED_TASKS:,} tasks are searched."
+        ),
     ),
 ]
 Limit = Annotated[int, Field(strict=True, ge=1, le=LARGEST_LIMIT), BeforeValidator(whole_number)]
