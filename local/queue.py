@@ -215,7 +215,11 @@ def _handler_for(queue: Queue) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))
-            request = json.loads(self.rfile.read(min(length, _LARGEST_REQUEST_BYTES)))
+            content = self.rfile.read(min(length, _LARGEST_REQUEST_BYTES))
+            if len(content) < length:  # The function was killed while it sent.
+                self.close_connection = True
+                return
+            request = json.loads(content)
             if self.headers.get("X-Amz-Target") != _TARGET:
                 self._answer(HTTPStatus.BAD_REQUEST, {"__type": "com.amazonaws.sqs#UnsupportedOperation"})
                 return

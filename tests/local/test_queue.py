@@ -1,11 +1,13 @@
 """The queue of `make run`, through the AWS SDK that the functions use, and the consumer behind it."""
 
 import os
+import socket
 import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -48,6 +50,18 @@ def test_a_delayed_turn_waits(queue: Queue, environment: dict[str, str]) -> None
     turns.send(TURN, 5_000.0)
     turns.send(TURN, 60.0)
     assert queue.waiting_seconds() == [pytest.approx(60, abs=5), pytest.approx(900, abs=5)]
+
+
+def test_a_function_killed_while_it_sends_says_nothing(
+    queue: Queue, environment: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = urlsplit(environment["AWS_ENDPOINT_URL_SQS"])
+    with socket.create_connection((server.hostname, server.port)) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert capfd.readouterr().err == ""
+    assert queue.waiting_seconds() == []
 
 
 def test_a_closed_queue_wakes_its_consumers() -> None:
