@@ -1,10 +1,11 @@
 """Transactions of the owner of the tables, whom row-level security does not bind."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from taskchat.database import Database, identity
 from taskchat.database.identity import Identity
@@ -25,3 +26,9 @@ def owned(database: Database) -> Iterator[Connection]:
     """Yield a connection whose transactions reach everybody's rows; the caller commits."""
     with identity.keeping(OWNER), database.engine().connect() as connection:
         yield connection
+
+
+def wait_for_lock(connection: Connection, waiting: Future[Any]) -> None:
+    """Wait until another session of this PostgreSQL database waits for a lock, as `waiting` must."""
+    while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+        assert not waiting.done()

@@ -24,7 +24,7 @@ from taskchat.errors import (
 )
 from taskchat.models import Conversation, Message, Role, TurnStatus, User
 from taskchat.turns import LONGEST_LEASE_SECONDS, FinishedTurn, StartedTurn
-from tests.support.owner import as_owner, owned
+from tests.support.owner import as_owner, owned, wait_for_lock
 from tests.taskchat.turns.transitions import (
     ANN,
     BOB,
@@ -352,8 +352,7 @@ def test_a_turn_that_waited_reads_the_reply_before_it(database: Database, databa
 
     with about_to_finish(database_url, held) as connection, ThreadPoolExecutor() as pool:
         waiting = pool.submit(database.transaction, ANN.user_id, begin_and_read)
-        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
-            assert not waiting.done()
+        wait_for_lock(connection, waiting)
         connection.commit()
         history = waiting.result()
 
@@ -368,8 +367,7 @@ def test_a_takeover_waits_for_a_newer_turn_to_commit(database: Database, databas
     with owned(another) as connection, ThreadPoolExecutor() as pool:
         turns.begin(connection, turn_request("second", first.conversation_id), uuid.uuid4(), 30)
         waiting = pool.submit(begin, database, turn_request())
-        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
-            assert not waiting.done()
+        wait_for_lock(connection, waiting)
         connection.commit()
         with pytest.raises(TurnSupersededError):
             waiting.result()
@@ -384,8 +382,7 @@ def test_a_begin_waits_for_a_turn_that_is_being_queued(database: Database, datab
     with owned(another) as connection, ThreadPoolExecutor() as pool:
         turns.accept(connection, turn_request("queued", first.conversation_id))
         waiting = pool.submit(begin, database, turn_request("next", first.conversation_id))
-        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
-            assert not waiting.done()
+        wait_for_lock(connection, waiting)
         connection.commit()
         with pytest.raises(ConversationBusyError):
             waiting.result()
@@ -400,8 +397,7 @@ def test_a_conversation_deleted_meanwhile_is_not_found(database: Database, datab
     with owned(another) as connection, ThreadPoolExecutor() as pool:
         connection.execute(Conversation.__table__.delete())  # type: ignore[attr-defined]
         waiting = pool.submit(begin, database, turn_request("second", lease.conversation_id))
-        while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
-            assert not waiting.done()
+        wait_for_lock(connection, waiting)
         connection.commit()
         with pytest.raises(NotFoundError):
             waiting.result()
