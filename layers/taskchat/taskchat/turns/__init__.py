@@ -1,6 +1,7 @@
 """The durable turn: accept, begin, record a step, finish, interrupt; take and sweep for the worker."""
 
-from taskchat.turns.background import forget_old_keys, take, unfinished
+from taskchat.turns.background import MOST_IDLE_ATTEMPTS, forget_old_keys, take, unfinished
+from taskchat.turns.beginning import accept, begin
 from taskchat.turns.records import (
     LONGEST_LEASE_SECONDS,
     AcceptedTurn,
@@ -14,16 +15,7 @@ from taskchat.turns.records import (
     Usage,
 )
 from taskchat.turns.resource import get
-from taskchat.turns.transitions import (
-    MOST_IDLE_ATTEMPTS,
-    accept,
-    begin,
-    cancel,
-    finish,
-    interrupt,
-    record_step,
-    recorded,
-)
+from taskchat.turns.transitions import cancel, finish, interrupt, record_step, recorded
 
 __all__ = [
     "LONGEST_LEASE_SECONDS",

@@ -7,17 +7,11 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, literal, o
 
 from taskchat.models import MESSAGES, SECONDS, TURNS, UNDER_WAY, USERS, Role, TurnStatus, utc_in, utc_now
 from taskchat.principal import Principal
-from taskchat.turns.records import LONGEST_LEASE_SECONDS, TakenTurn
-from taskchat.turns.transitions import (
-    MOST_IDLE_ATTEMPTS,
-    SWEEP_AFTER_SECONDS,
-    TURN_COLUMNS,
-    has_live_lease,
-    has_newer_turn,
-    started,
-    take_over,
-)
+from taskchat.turns.records import LONGEST_LEASE_SECONDS, SWEEP_AFTER_SECONDS, TakenTurn
+from taskchat.turns.takeover import TURN_COLUMNS, has_live_lease, has_newer_turn, started, take_over
 
+MOST_IDLE_ATTEMPTS = 5
+"""Attempts in a row that record no step, after which a turn is failed."""
 LONGEST_WAIT_SECONDS = 900.0
 """The longest delay of a message in SQS. A turn that seems to wait longer means that a clock was changed."""
 KEY_LIFETIME_SECONDS = 30 * 24 * 3600.0

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, func, select, update
 
 from taskchat import undo
 from taskchat.errors import ConversationBusyError, NotFoundError, TurnSupersededError
-from taskchat.models import CONVERSATIONS, MESSAGES, TURNS, Role, TurnStatus, utc_now
+from taskchat.models import MESSAGES, TURNS, Role, TurnStatus, utc_now
 from taskchat.turns.records import LONGEST_LEASE_SECONDS, TurnRequest
+from taskchat.turns.takeover import lock_conversation
 
 
 def lock_replaced(connection: Connection, request: TurnRequest) -> undo.LockedTurn | None:
@@ -36,9 +37,7 @@ def replace_turn(connection: Connection, request: TurnRequest, turn: undo.Locked
         NothingToUndoError: the turn was recorded before undo existed, so that its changes cannot be taken back.
         TurnSupersededError: the turn is not the newest one.
     """
-    # Waits for turns that are being inserted, and keeps others from being inserted until COMMIT.
-    conversation = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id == turn.conversation_id)
-    connection.execute(conversation.with_for_update()).one_or_none()
+    lock_conversation(connection, turn.conversation_id)
     if turn.status is TurnStatus.REPLACED or _newest(connection, turn.conversation_id) != turn.id:
         raise TurnSupersededError("Only the newest message of a conversation can be replaced.")
     left_seconds = (turn.lease_expires_at - turn.now).total_seconds()

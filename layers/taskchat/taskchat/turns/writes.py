@@ -1,10 +1,29 @@
-"""Several writes as one statement."""
+"""Several writes as one statement, and the writes that several transitions share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ColumnClause, Connection, FromClause, Row, literal, select
+from sqlalchemy import (
+    CTE,
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    bindparam,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.sql.visitors import replacement_traverse
+
+from taskchat.models import MESSAGES, SECONDS, TURNS, Role, utc_in
+
+LEASE = {
+    "lease_token": bindparam("new_token", type_=TURNS.c.lease_token.type),
+    "lease_expires_at": utc_in(bindparam("lease_seconds", type_=SECONDS)),
+}
+"""The columns of a new lease; `new_token` and `lease_seconds` are their bind parameters."""
 
 
 class Writes:
@@ -43,3 +62,27 @@ def _with_values(statement: Any, rows: Mapping[FromClause, Row[Any]]) -> Any:
         return None
 
     return replacement_traverse(statement, {}, value_of)
+
+
+def message_of(turn: CTE, role: Role) -> CTE:
+    """Return an INSERT of one message of the turn that `turn` wrote; `message_values` gives its bind parameters."""
+    row: dict[str, ColumnElement[Any]] = {
+        "conversation_id": turn.c.conversation_id,
+        "turn_id": turn.c.id,
+        "role": literal(role, MESSAGES.c.role.type),
+    }
+    for column in (MESSAGES.c.content, MESSAGES.c.tool_calls, MESSAGES.c.model_context):
+        row[column.name] = bindparam(f"message_{column.name}", type_=column.type)
+    return (
+        insert(MESSAGES)
+        .from_select(list(row), select(*row.values()), include_defaults=False)
+        .returning(MESSAGES.c.id)
+        .cte("message")
+    )
+
+
+def message_values(
+    content: str, tool_calls: Sequence[Mapping[str, Any]] | None, model_context: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the bind parameters of `message_of`."""
+    return {"message_content": content, "message_tool_calls": tool_calls, "message_model_context": model_context}
