@@ -171,6 +171,7 @@ def test_the_theme_is_kept(page: Page) -> None:
     page.get_by_label("Appearance").select_option("dark")
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(19, 20, 18)"
 
 
 def test_every_module_is_preloaded() -> None:
