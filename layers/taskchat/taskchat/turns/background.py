@@ -16,7 +16,6 @@ LONGEST_WAIT_SECONDS = 900.0
 """The longest delay of a message in SQS. A turn that seems to wait longer means that a clock was changed."""
 KEY_LIFETIME_SECONDS = 30 * 24 * 3600.0
 """How long a key is kept whose conversation was deleted."""
-_WAITING = (TurnStatus.QUEUED, TurnStatus.INTERRUPTED)
 _LEFT_ALONE = "The invocation that worked on this turn ended before it was done."
 
 
@@ -67,19 +66,20 @@ def unfinished(connection: Connection, limit: int) -> Sequence[uuid.UUID]:
     Their lease expired, or their queue message was lost or is late. A turn whose lease expired becomes interrupted.
     None of them is returned again within `SWEEP_AFTER_SECONDS`.
     """
+    is_running = TURNS.c.status == TurnStatus.RUNNING
+    is_waiting = TURNS.c.status.in_([TurnStatus.QUEUED, TurnStatus.INTERRUPTED])
     forgotten = (
         select(TURNS.c.id)
         .where(
             or_(
-                and_(TURNS.c.status == TurnStatus.RUNNING, _is_out_of_date(LONGEST_LEASE_SECONDS)),
-                and_(TURNS.c.status.in_(_WAITING), _is_out_of_date(LONGEST_WAIT_SECONDS + SWEEP_AFTER_SECONDS)),
+                and_(is_running, _is_out_of_date(LONGEST_LEASE_SECONDS)),
+                and_(is_waiting, _is_out_of_date(LONGEST_WAIT_SECONDS + SWEEP_AFTER_SECONDS)),
             )
         )
         .order_by(TURNS.c.lease_expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    is_running = TURNS.c.status == TurnStatus.RUNNING
     found = connection.execute(
         update(TURNS)
         .where(TURNS.c.id.in_(forgotten))
