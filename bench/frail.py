@@ -102,7 +102,7 @@ class Fleet:
 
 
 def _serve(pipe: Connection) -> None:
-    """Serve invocations until the harness is gone. What they print goes to `LOG`."""
+    """Serve invocations until the harness is gone. Their output goes to `LOG`."""
     with LOG.open("a") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())

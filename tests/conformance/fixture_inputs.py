@@ -1,4 +1,4 @@
-"""What a server asks of a client before it can answer (2026-07-28, input_required): requests, answers, state."""
+"""Input that a server needs before it can answer (2026-07-28, input_required): requests, answers, state."""
 
 import hashlib
 import hmac

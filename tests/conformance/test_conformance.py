@@ -22,7 +22,7 @@ EMPTY = {
     "server-stateless": "its five checks about subscriptions are skipped, since none are offered; the others count",
     "tasks-status-notifications": "the tasks extension is not offered, so that there is nothing to notify of",
 }
-"""What passes, or is skipped, because the thing that it asks for does not exist. It is not counted."""
+"""Scenarios that pass or are skipped because their subject does not exist. They are not counted."""
 OF_TASKCHAT = {
     "2025-11-25": (
         "server-initialize",

@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"task (\d+)")
 
 @dataclass(frozen=True)
 class _Situation:
-    """What a habit may look at."""
+    """The message, results and listed tasks that a habit may look at."""
 
     message: str
     results: Sequence[str]

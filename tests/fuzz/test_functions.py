@@ -1,4 +1,4 @@
-"""Whatever a client sends, a function answers with a result or a problem of the client's, and never with a defect.
+"""Functions answer every input of a client with a result or with a problem of the client's, never with a defect.
 
 Inputs that once broke a function stay as explicit examples.
 """

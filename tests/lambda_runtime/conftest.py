@@ -1,4 +1,4 @@
-"""What `sam build` makes, built once, and its functions in Lambda's emulator.
+"""The output of `sam build`, built once, and its functions in Lambda's emulator.
 
 All of it is one xdist group, so that one worker builds and the others go on with their tests.
 """

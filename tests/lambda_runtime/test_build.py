@@ -1,4 +1,4 @@
-"""What the build ships, and that it ships it once and with bytecode."""
+"""The content of the build: each package once, and with bytecode."""
 
 import importlib.util
 import os

@@ -23,7 +23,7 @@ FOREIGN = {
     **{"PYTHONPATH": "/no/such", "PYTHONHOME": "/no/such", "PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "error"},
     **{"SSL_CERT_FILE": "/no/such/certificates", "LC_ALL": "C"},
 }
-"""What other projects of a developer may have left in a shell."""
+"""Variables that other projects of a developer may have left in a shell."""
 
 pytestmark = pytest.mark.xdist_group("make environment")
 

@@ -1,4 +1,4 @@
-"""What a provider hands along is stored as long as it is wanted, and shown to nobody."""
+"""A provider's own data is stored as long as the provider needs it, and shown to nobody."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing

@@ -19,7 +19,7 @@ from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel,
 
 BODY = {"message": "Add milk"}
 SPREAD = (0.0, 0.5, 1.0)
-"""Where on the way from the first point to the last one the process is killed."""
+"""Positions of the kill between the first point (0) and the last one (1)."""
 
 
 def behave(request: ReceivedRequest) -> Answer:

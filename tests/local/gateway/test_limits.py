@@ -1,4 +1,4 @@
-"""What the gateway does not take: too much, too slow, or not HTTP."""
+"""Requests that the gateway refuses: too large, too slow, or not HTTP."""
 
 import http.client
 import os

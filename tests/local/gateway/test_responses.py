@@ -1,4 +1,4 @@
-"""What a client gets for what a function returns."""
+"""The response to a client for each return value of a function."""
 
 import base64
 import json

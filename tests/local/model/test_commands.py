@@ -1,4 +1,4 @@
-"""What people say, and the tools that the offline model calls for it."""
+"""Sentences of people, and the tools that the offline model calls for them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the offline model does with what the tools answer."""
+"""The replies of the offline model to results of tools."""
 
 import pytest
 from openai import OpenAI

@@ -1,4 +1,4 @@
-"""What one turn sends is bounded, and what is left out is said."""
+"""The input of one turn is bounded, and the model is told about omissions."""
 
 import json
 from typing import Any

@@ -104,8 +104,8 @@ def run_calls(
 ) -> RecordedCalls:
     """Run tools, each with JSON arguments, in the caller's transaction, and record the calls as the turn `turn_id`.
 
-    Calls that only read are not recorded. None is if one of them failed, and the caller rolls back what others did.
-    `precondition` runs before the first call, and raises if there must be none. It does not run for a repetition.
+    Calls that only read are not recorded. If one call failed, none is recorded, and the caller rolls back the effects
+    of the others. `precondition` runs before the first call of a new request, and raises to refuse all calls.
 
     Raises:
         ConversationDeletedError: the turn was recorded before, and its conversation was deleted since.
@@ -189,7 +189,7 @@ def _record(
         conversation_id, key = first.conversation_id, str(turn_id)
     else:
         if first is not None:
-            # The person deleted the client's conversation. The next one takes over the key that leads to it.
+            # The person deleted the client's conversation. The new conversation takes over its key.
             connection.execute(update(TURNS).where(TURNS.c.id == first.id).values(idempotency_key=str(first.id)))
         key = client.first_key
         conversation_id = conversations.create(connection, user_id, client.name, ConversationKind.CLIENT)

@@ -24,7 +24,7 @@ class Preference:
 
 
 def parse(header: str) -> Preference:
-    """Read the header. What it does not understand is ignored, and of two equal names the first one counts."""
+    """Read the header. Unknown preferences are ignored, and of two equal names the first one counts."""
     found: dict[str, str] = {}
     for match in _PREFERENCE.finditer(header):
         found.setdefault(match[1].lower(), (match[2] or "").strip('"'))

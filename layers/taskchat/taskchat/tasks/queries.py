@@ -250,7 +250,7 @@ def delete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskReco
 def _sections(
     status: StatusFilter, *, has_date: bool, after: tuple[bool, datetime | None, int] | None
 ) -> Iterator[sa.ColumnElement[bool]]:
-    """Split the list after a position into ranges of the index: pending, then completed; dated, then without a date.
+    """Split the list after a position into ranges of the index: pending before completed, and dated before undated.
 
     One condition over all of them would make every page walk the list from its start.
     """

@@ -219,7 +219,7 @@ def _continue(
 
 
 def _accept_again(connection: Connection, request: TurnRequest, turn: Row[Any]) -> AcceptedTurn | FinishedTurn:
-    """Queue a turn that stopped, or return one that is on its way or finished."""
+    """Queue a turn that stopped, or return one that is being worked on or finished."""
     if (finished := _refuse_or_replay(connection, request, turn)) is not None:
         return finished
     if turn.status is TurnStatus.RUNNING and has_live_lease(turn):

@@ -1,4 +1,4 @@
-"""Edit and regenerate: the newest turn of a conversation makes way for a new one."""
+"""Edit and regenerate: a new turn replaces the newest turn of a conversation."""
 
 import math
 import uuid
