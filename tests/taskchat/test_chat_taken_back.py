@@ -143,6 +143,14 @@ def test_an_edit_sent_twice_with_one_key_happens_once(
         chat.answer(edit_of(first, message="Butter"), plenty)
 
 
+def test_a_key_belongs_to_the_turn_that_it_replaced(chat: Chat) -> None:
+    first = opening(chat)
+    edited = chat.answer(edit_of(first), plenty)
+    for other_turn_id in (None, edited.turn_id):
+        with pytest.raises(IdempotencyKeyReusedError):
+            chat.answer(replace(edit_of(first), replaces_turn_id=other_turn_id), plenty)
+
+
 def test_an_edit_can_be_edited(chat: Chat, database: Database) -> None:
     second = chat.answer(edit_of(opening(chat)), plenty)
     third = chat.answer(edit_of(second, "again", "Butter"), plenty)
@@ -211,6 +219,16 @@ def test_an_undone_turn_is_replaced_with_its_undo(chat: Chat, database: Database
     chat.answer(edit_of(first), plenty)
     assert [task["title"] for task in tasks(database)] == ["Bread"]
     assert shown(database, first.conversation_id, with_replaced=False) == ["Bread", "", "Added."]
+
+
+def test_an_edit_leaves_an_undo_by_a_client_alone(chat: Chat, database: Database) -> None:
+    first = opening(chat)
+    own = partial(database.transaction, ANN.user_id)
+    undone = run_tool(own, Client(ANN, "Editor"), "undo_last_change", "{}", request_of().time_zone)
+    assert undone["result"]["turn_id"] == str(first.turn_id)
+    chat.answer(edit_of(first), plenty)
+    # The client's turn and the new one are finished.
+    assert statuses(database) == {TurnStatus.REPLACED: 1, TurnStatus.FINISHED: 2}
 
 
 def test_an_undo_is_repeated_by_its_key_and_can_be_undone(chat: Chat, database: Database) -> None:

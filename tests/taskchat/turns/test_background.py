@@ -209,7 +209,7 @@ def test_a_queued_turn_keeps_its_conversation(database: Database) -> None:
     turn_id = accepted(database)
     conversation_id = stored_turn(database, turn_id).conversation_id
     for act in (begin, accept):
-        with pytest.raises(ConversationBusyError):
+        with pytest.raises(ConversationBusyError, match="waits for its answer"):
             act(database, turn_request("second", conversation_id))
     finish(database, taken(database, turn_id).started.lease)
     started(database, turn_request("second", conversation_id))

@@ -82,6 +82,14 @@ def test_an_overtaken_invocation_writes_nothing(database: Database) -> None:
     assert (turn.status, turn.attempt, turn.lease_token) == (TurnStatus.RUNNING, 2, lease.token)
 
 
+def test_an_interrupt_tells_whether_the_lease_was_held(database: Database) -> None:
+    late = started(database)
+    let_the_lease_expire(database, late)
+    lease = started(database)
+    assert not interrupt(database, late)
+    assert interrupt(database, lease)
+
+
 def test_a_takeover_by_the_release_before_fences_too(database: Database) -> None:
     late = started(database)
     change_turn(database, late.turn_id, attempt=2)  # that release counts the attempt and knows no token

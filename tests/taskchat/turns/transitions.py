@@ -75,8 +75,9 @@ def finish(database: Database, held: Lease, renewed: Lease | None = None) -> int
     )
 
 
-def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) -> None:
-    database.turn_transaction(
+def interrupt(database: Database, held: Lease, *, is_permanent: bool = False) -> bool:
+    """Give the lease back; return whether it was held."""
+    return database.turn_transaction(
         held.turn_id,
         lambda connection: turns.interrupt(connection, held, "the model failed", is_permanent=is_permanent),
     )
