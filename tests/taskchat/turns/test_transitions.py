@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
+from sqlmodel import col, select
 
 from taskchat import turns
 from taskchat.database import Database
@@ -64,6 +65,16 @@ def test_finishing_touches_the_conversation(database: Database) -> None:
     before = last_activity(database)
     finish(database, held)
     assert last_activity(database) > before
+
+
+def test_finishing_touches_no_other_conversation(database: Database) -> None:
+    finish(database, started(database, turn_request("other")))
+    before = last_activity(database)
+    held = started(database)
+    finish(database, held)
+    newer = select(col(Conversation.id)).where(col(Conversation.updated_at) > before)
+    touched = as_owner(database, lambda connection: connection.execute(newer).scalars().all())
+    assert touched == [held.conversation_id]
 
 
 def test_an_overtaken_invocation_writes_nothing(database: Database) -> None:
