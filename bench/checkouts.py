@@ -44,8 +44,9 @@ def checkout(revision: str) -> Iterator[Checkout]:
             archive.extractall(root, filter="data")
         shutil.rmtree(root / "bench", ignore_errors=True)
         shutil.copytree(ROOT / "bench", root / "bench")
-        # A module of `local` that the benchmark needs inside the checkout; older commits have it elsewhere.
-        shutil.copy(ROOT / "local" / "lambda_events.py", root / "local" / "lambda_events.py")
+        # Modules of `local` that the benchmark needs inside the checkout; older commits have them elsewhere.
+        for name in ("lambda_events.py", "loopback.py", "postgres.py"):
+            shutil.copy(ROOT / "local" / name, root / "local" / name)
         # Downloaded tools are shared.
         (root / ".local").symlink_to(ROOT / ".local")
         yield Checkout(f"Taskchat at {commit}", root)
