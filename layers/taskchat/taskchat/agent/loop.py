@@ -24,6 +24,7 @@ from taskchat.agent.transcript import (
     RecordedStep,
     UserMessage,
     transcript,
+    with_steps,
 )
 from taskchat.errors import ModelFailedError, TurnInterruptedError
 from taskchat.tools import TOOLS
@@ -102,6 +103,7 @@ class _Turn:
         self._steps: list[RecordedStep] = list(question.steps)
         self._history: Sequence[Recorded] = question.history
         self._message = with_time(question.message, question.context)
+        self._opening = transcript(self._history, self._message)
         self._question = question
         self._state = question.provider_state
         self._wasted = Usage()
@@ -118,7 +120,7 @@ class _Turn:
 
     def _messages(self, steps: int) -> list[Message]:
         """Return the transcript with the first `steps` of the steps, within the limits."""
-        return bounds.bounded(transcript(self._history, self._message, self._steps[:steps]))
+        return bounds.bounded(with_steps(self._opening, self._steps[:steps]))
 
     def _has_sent_enough(self) -> bool:
         """Tell whether the turn's calls have sent so much together that the next one has to be the last."""
@@ -156,6 +158,7 @@ class _Turn:
                     raise ModelFailedError(str(refused), permanent=True) from refused
                 is_too_long = isinstance(refused, PromptTooLongError)
                 self._history = bounds.newest_half(self._history) if is_too_long else ()
+                self._opening = transcript(self._history, self._message)
 
     def _prompt(self, more: Sequence[Message], *, may_call_tools: bool) -> Prompt:
         return Prompt(

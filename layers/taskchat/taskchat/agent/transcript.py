@@ -100,6 +100,12 @@ def transcript(history: Iterable[Recorded], message: str, steps: Sequence[Record
     for recorded in history:
         append(messages, _message(recorded))
     append(messages, UserMessage(message))
+    return with_steps(messages, steps)
+
+
+def with_steps(opening: Sequence[Message], steps: Sequence[RecordedStep]) -> list[Message]:
+    """Return a transcript without steps, the `opening`, with the running turn's steps behind it."""
+    messages = list(opening)
     for number, step in enumerate(steps):
         append(messages, AssistantMessage(step.content.strip(), _uses(step), step.model_context or {}, number))
     return messages
