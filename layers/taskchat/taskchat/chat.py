@@ -38,6 +38,8 @@ from taskchat.tools import call
 
 RESERVED_SECONDS = 2.0
 """Time kept back from the model for recording its answer."""
+SHORTEST_ANSWER_SECONDS = agent.SHORTEST_MODEL_CALL_SECONDS + RESERVED_SECONDS
+"""With less time, `Chat.answer` makes no call of the model."""
 LEASE_MARGIN_SECONDS = 1.0
 FIRST_BACK_OFF_SECONDS = 5.0
 """The worker's pause after a first attempt that recorded no step. It grows fourfold: 5, 20, 80, 320 s."""
@@ -310,6 +312,7 @@ class _RunningTurn:
                     user_id=self.work.principal.user_id,
                     time_zone=self.work.time_zone,
                     turn_id=self.lease.turn_id,
+                    earlier_calls=[*self.tool_calls, *calls],
                 )
             calls.append(record)
             used += len(compact_json(record))
@@ -384,7 +387,7 @@ class _RunningTurn:
             self.send(self.lease.turn_id, delay_seconds)
 
     def _delay_seconds(self, error: BaseException) -> float:
-        """Return the worker's delay: none after progress, and a longer one after each attempt without a step."""
+        """Return the worker's delay: 0 if time ran out after a step, else longer after each attempt without one."""
         if self.idle_attempts == 0 and isinstance(error, TurnInterruptedError):
             return 0.0
         back_off = FIRST_BACK_OFF_SECONDS * 4.0 ** max(0, self.idle_attempts - 1)

@@ -22,7 +22,7 @@ from taskchat.settings import settings
 from tests.functions.conftest import Post
 from tests.support.leases import let_every_wait_run_out
 from tests.support.owner import as_owner
-from tests.support.scripted_model import ScriptedModel, calls, says, status
+from tests.support.scripted_model import ScriptedModel, calls, hangs, says, status
 
 ADD_MILK = {"message": "Add milk"}
 MILK = calls(("create_task", {"title": "Milk"}))
@@ -120,10 +120,21 @@ def test_a_client_that_waits_gets_the_whole_answer(post_chat: Post, scripted_mod
 
 
 @pytest.mark.usefixtures("queue")
-def test_a_client_that_waits_too_short_gets_the_turn(post_chat: Post, scripted_model: ScriptedModel) -> None:
-    answer = post_chat(ADD_MILK, headers={"Prefer": "respond-async, wait=2"})
+def test_a_wait_too_short_for_an_answer_costs_no_attempt(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    answer = post_chat(ADD_MILK, headers={"Prefer": "respond-async, wait=4"})
+    assert (answer.status, answer.body["status"]) == (202, "queued")
+    assert answer.headers["preference-applied"] == "respond-async, wait=4"
+    scripted_model.script(says("Hello."))
+    assert send(json.dumps({"turn_id": answer.body["id"]})) == NONE_FAILED
+    assert turn("GET", answer.body["id"]).body["status"] == "finished"
+
+
+@pytest.mark.usefixtures("queue")
+def test_a_client_whose_wait_is_over_gets_the_turn(post_chat: Post, scripted_model: ScriptedModel) -> None:
+    scripted_model.script(hangs())
+    answer = post_chat(ADD_MILK, headers={"Prefer": "respond-async, wait=6"})
     assert (answer.status, answer.body["status"]) == (202, "interrupted")
-    assert answer.headers["preference-applied"] == "respond-async, wait=2"
+    assert answer.headers["preference-applied"] == "respond-async, wait=6"
     scripted_model.script(says("Hello."))
     assert send(json.dumps({"turn_id": answer.body["id"]})) == NONE_FAILED
     assert turn("GET", answer.body["id"]).body["status"] == "finished"

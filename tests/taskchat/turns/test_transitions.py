@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlmodel import col
 
 from taskchat import turns
@@ -125,6 +125,15 @@ def test_a_repeated_write_is_refused_and_recognised(database: Database) -> None:
     assert replies is not None
     assert replies[-1].message_id == message_id
     assert len(stored_messages(database)) == 3
+
+
+def test_a_write_in_a_deleted_conversation_is_not_recorded(database: Database) -> None:
+    held = started(database)
+    step = record_step(database, held)
+    last = step.renewed()
+    finish(database, step, last)
+    as_owner(database, lambda connection: connection.execute(delete(Conversation)))
+    assert database.transaction(ANN.user_id, lambda connection: turns.recorded(connection, last)) is None
 
 
 def test_a_write_that_was_not_committed_is_not_recorded(database: Database) -> None:

@@ -60,15 +60,18 @@ def run_turn(connection: Connection, steps: Sequence[Mapping[str, Any]]) -> uuid
     """Run each call as a step of one turn, as the agent does."""
     turn_id = record_turn(connection, status=TurnStatus.RUNNING)
     conversation_id = connection.execute(select(TURNS.c.conversation_id).where(TURNS.c.id == turn_id)).scalar_one()
+    recorded: list[Mapping[str, Any]] = []
     for step in steps:
         arguments = {name: value for name, value in step.items() if name not in ("tool", "task")}
         if "task" in step:
             known = [row["id"] for row in rows(connection)] or [1]
             arguments["task_id"] = known[step["task"] % len(known)]
         request = ToolRequest("call", step["tool"], json.dumps(arguments))
-        recorded = call(connection, request, user_id=ANN, time_zone=UTC, turn_id=turn_id)
+        recorded.append(
+            call(connection, request, user_id=ANN, time_zone=UTC, turn_id=turn_id, earlier_calls=tuple(recorded))
+        )
         shared = {"conversation_id": conversation_id, "turn_id": turn_id, "content": ""}
-        connection.execute(insert(MESSAGES).values(**shared, role=Role.ASSISTANT, tool_calls=[recorded]))
+        connection.execute(insert(MESSAGES).values(**shared, role=Role.ASSISTANT, tool_calls=[recorded[-1]]))
     connection.execute(update(TURNS).where(TURNS.c.id == turn_id).values(status=TurnStatus.FINISHED))
     return turn_id
 

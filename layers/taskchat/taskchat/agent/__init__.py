@@ -1,6 +1,6 @@
 """The agent: a model that works with tools until it has an answer."""
 
-from taskchat.agent.loop import Question, Step, function_tools, run
+from taskchat.agent.loop import SHORTEST_MODEL_CALL_SECONDS, Question, Step, function_tools, run
 from taskchat.agent.openai_provider import OpenAIProvider
 from taskchat.agent.prompt import time_context
 from taskchat.agent.provider import (
@@ -15,6 +15,7 @@ from taskchat.agent.provider_settings import Api, ProviderSettings
 from taskchat.agent.transcript import Recorded, RecordedStep
 
 __all__ = [
+    "SHORTEST_MODEL_CALL_SECONDS",
     "Api",
     "Completion",
     "ContentRefusedError",

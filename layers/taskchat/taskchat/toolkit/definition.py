@@ -3,7 +3,7 @@
 import functools
 import inspect
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from types import ModuleType
@@ -38,7 +38,8 @@ class ToolContext:
     """The circumstances of one call: the transaction, the person, and the time zone of times without an offset.
 
     `turn_id` names the turn that records the call. `blank_arguments` names the arguments that were sent as null or
-    empty text and therefore count as left out. `changes` collects what the tool changed, in order.
+    empty text and therefore count as left out. `earlier_calls` are the records of the turn's calls before this one.
+    `changes` collects what the tool changed, in order.
     """
 
     connection: Connection
@@ -46,6 +47,7 @@ class ToolContext:
     time_zone: tzinfo
     turn_id: uuid.UUID
     blank_arguments: tuple[str, ...] = ()
+    earlier_calls: Sequence[Mapping[str, Any]] = ()
     changes: list[Change] = field(default_factory=list)
 
     def changed(self, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:

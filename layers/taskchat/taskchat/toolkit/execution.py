@@ -78,13 +78,14 @@ def execute(
     user_id: UUID,
     time_zone: tzinfo,
     turn_id: UUID,
+    earlier_calls: Sequence[Mapping[str, Any]] = (),
 ) -> ToolCall:
     """Run one of the `tools` for a person, inside a savepoint, and return its record.
 
     A call that fails has changed nothing. Its error has one of the codes `unknown-tool`, `invalid-arguments`,
     `not-found`, `changed-since`, `nothing-to-undo`, `too-many-tasks` and `failed` (the database refused the change).
     Times without an offset, and all times in the result, are in `time_zone`. `turn_id` names the turn in which the
-    record will stand.
+    record will stand, and `earlier_calls` are the records that it has already.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the transaction is lost.
@@ -106,7 +107,7 @@ def execute(
         record["error"] = {"code": "unknown-tool", "message": message}
         return record
     blank = tuple(name for name, value in record["arguments"].items() if is_blank(value))
-    _run(tool, record, ToolContext(connection, user_id, time_zone, turn_id, blank))
+    _run(tool, record, ToolContext(connection, user_id, time_zone, turn_id, blank, earlier_calls))
     return record
 
 

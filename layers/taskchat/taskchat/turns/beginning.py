@@ -1,6 +1,8 @@
 """The beginning of a turn: a new one, or the one that already has the request's idempotency key.
 
-Locks are taken in the order person, turn, conversation.
+Locks are taken in the order person, turn, conversation. The INSERT of `begin` is an exception, because it locks the
+conversation before a turn. A deadlock with a takeover is therefore possible, and `Database.transaction` repeats the one
+that loses.
 """
 
 import math
@@ -83,7 +85,8 @@ def begin(
         if (turn := _find_by_key(connection, request)) is not None:
             return _continue(connection, request, turn, token, lease_seconds)
         usage.require_room(connection, request.principal.user_id, limits)
-        _abandon_expired_turn(connection, request)
+        if request.conversation_id is not None:
+            _abandon_expired_turn(connection, request, request.conversation_id)
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
@@ -105,7 +108,7 @@ def accept(connection: Connection, request: TurnRequest, limits: Limits = NO_LIM
             return _accept_again(connection, request, turn)
         usage.require_room(connection, request.principal.user_id, limits)
         if request.conversation_id is not None:
-            _abandon_expired_turn(connection, request)
+            _abandon_expired_turn(connection, request, request.conversation_id)
             lock_conversation(connection, request.conversation_id)
         if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS, limits)) is not None:
             return AcceptedTurn(lease.turn_id)
@@ -258,7 +261,7 @@ def _refuse_if_superseded(connection: Connection, turn: Row[Any]) -> None:
         raise TurnSupersededError("A newer message was sent to this conversation; send this one again as a new one.")
 
 
-def _abandon_expired_turn(connection: Connection, request: TurnRequest) -> None:
+def _abandon_expired_turn(connection: Connection, request: TurnRequest, conversation_id: int) -> None:
     """Abandon the conversation's running turn if its lease has expired.
 
     Raises:
@@ -269,7 +272,7 @@ def _abandon_expired_turn(connection: Connection, request: TurnRequest) -> None:
     running = connection.execute(
         select(*columns)
         .where(
-            TURNS.c.conversation_id == request.conversation_id,
+            TURNS.c.conversation_id == conversation_id,
             TURNS.c.user_id == request.principal.user_id,
             TURNS.c.status == TurnStatus.RUNNING,
         )
@@ -281,9 +284,9 @@ def _abandon_expired_turn(connection: Connection, request: TurnRequest) -> None:
             raise ConversationBusyError(detail, retry_after_seconds=math.ceil(left_seconds(running)))
         abandoned = {"status": TurnStatus.ABANDONED, "finished_at": utc_now(), "provider_state": None}
         connection.execute(update(TURNS).where(TURNS.c.id == running.id).values(abandoned))
-    elif request.conversation_id is not None:
-        conversations.get(connection, request.principal.user_id, request.conversation_id)
-        queued = (TURNS.c.conversation_id == request.conversation_id, TURNS.c.status == TurnStatus.QUEUED)
+    else:
+        conversations.get(connection, request.principal.user_id, conversation_id)
+        queued = (TURNS.c.conversation_id == conversation_id, TURNS.c.status == TurnStatus.QUEUED)
         if connection.execute(select(TURNS.c.id).where(*queued).limit(1)).first() is not None:
             detail = "An earlier message of this conversation waits for its answer."
             raise ConversationBusyError(detail, retry_after_seconds=RETRY_AFTER_QUEUED_SECONDS)

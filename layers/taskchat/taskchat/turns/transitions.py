@@ -158,7 +158,7 @@ def recorded(connection: Connection, renewed: Lease) -> Sequence[Reply] | None:
     ).one_or_none()
     if turn is not None and turn.status is TurnStatus.CANCELLED and turn.conversation_id is not None:
         raise TurnCancelledError(CANCELLED)
-    if turn is None or turn.lease_token != renewed.token:
+    if turn is None or turn.conversation_id is None or turn.lease_token != renewed.token:
         return None
     return replies_of(connection, renewed.turn_id)
 

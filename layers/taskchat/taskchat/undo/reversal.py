@@ -142,18 +142,22 @@ def take_back(connection: Connection, turn: LockedTurn, *, by: uuid.UUID) -> lis
     return undone
 
 
-def last_changing_turn(connection: Connection, user_id: uuid.UUID, *, apart_from: uuid.UUID) -> uuid.UUID | None:
+def require_no_changes(calls: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse to undo from a turn whose own calls have changed something. Undoing is no such change.
+
+    Raises:
+        NothingToUndoError: one of them has.
+    """
+    if any(call["tool"] in _CHANGING_TOOLS and _may_have_changed(call) for call in calls):
+        raise NothingToUndoError("This request has made changes itself. Reverse them with the other tools.")
+
+
+def last_changing_turn(connection: Connection, user_id: uuid.UUID) -> uuid.UUID | None:
     """Return the person's turn that made the last change which is not undone, or None if there is no such change.
 
     Turns that are still running do not count, nor do those that did nothing but undo.
-
-    Raises:
-        NothingToUndoError: the turn `apart_from`, in which this is asked, has made changes itself.
     """
     changed = _changed_on_postgres() if connection.dialect.name == "postgresql" else _changed_on_sqlite()
-    own = sa.select(MESSAGES.c.id).where(MESSAGES.c.turn_id == apart_from, changed).limit(1)
-    if connection.execute(own).first() is not None:
-        raise NothingToUndoError("This very answer has made changes. Take them back with the other tools.")
     statement = (
         sa.select(MESSAGES.c.turn_id)
         .join_from(TURNS, MESSAGES, MESSAGES.c.turn_id == TURNS.c.id)

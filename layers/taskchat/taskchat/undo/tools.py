@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from taskchat.errors import AlreadyUndoneError, ConversationDeletedError, NothingToUndoError, TurnInProgressError
 from taskchat.toolkit import Change, ToolContext, ToolOutput, tool
 from taskchat.toolkit.fields import names_of
 from taskchat.undo import reversal
@@ -47,11 +48,16 @@ def undo_last_change(context: ToolContext) -> UndoneChanges:
     nothing to take back.
     """
     connection, user_id = context.connection, context.user_id
-    turn_id = reversal.last_changing_turn(connection, user_id, apart_from=context.turn_id)
+    reversal.require_no_changes(context.earlier_calls)
+    turn_id = reversal.last_changing_turn(connection, user_id)
     if turn_id is None:
         return UndoneChanges(turn_id=None, tasks=[])
-    turn = reversal.lock(connection, user_id, turn_id)
-    undone = reversal.take_back(connection, turn, by=context.turn_id)
+    try:
+        turn = reversal.lock(connection, user_id, turn_id)
+        reversal.require_ended(turn)
+        undone = reversal.take_back(connection, turn, by=context.turn_id)
+    except (AlreadyUndoneError, ConversationDeletedError, TurnInProgressError):
+        raise NothingToUndoError("That request has changed in the meantime. Call undo_last_change again.") from None
     for one in undone:
         context.changes.extend(one.changes)
     return result_of(turn_id, undone)
