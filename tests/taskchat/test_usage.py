@@ -87,7 +87,7 @@ def test_turns_in_flight_leave_room_when_one_ends(database: Database) -> None:
     limits = Limits(turns_in_flight=1)
     turn = begin(database, turn_request("one"), limits)
     assert isinstance(turn, StartedTurn)
-    with pytest.raises(UsageLimitReachedError, match="still being answered"):
+    with pytest.raises(UsageLimitReachedError, match="answered at once"):
         begin(database, turn_request("two"), limits)
     finish(database, turn.lease)
     begin(database, turn_request("two"), limits)

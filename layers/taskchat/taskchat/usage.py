@@ -3,7 +3,8 @@
 A day is a day in UTC, by the database's clock. A turn counts on the day on which it began. Calls of clients are turns,
 too (`taskchat.audit`). A turn that is continued or replayed is not counted again, and never refused.
 
-The counts are exact because every turn begins with a lock on the person's row (`conversations.sign_in`).
+Turns are counted exactly, because every turn begins with a lock on the person's row (`conversations.sign_in`). Tokens
+are counted after each call of the model, so turns in flight may exceed the limit.
 """
 
 import enum
@@ -129,7 +130,7 @@ def require_room(connection: Connection, user_id: uuid.UUID, limits: Limits) -> 
     used = usage(connection, user_id, limits)
     if used.tokens >= limits.tokens_per_day:
         raise UsageLimitReachedError(
-            f"You have used your {limits.tokens_per_day:,} tokens of today. There is room again at midnight UTC.",
+            f"You have used today's {limits.tokens_per_day:,} tokens. The limit is reset at midnight UTC.",
             limit=Limit.TOKENS_PER_DAY,
             maximum=limits.tokens_per_day,
             used=used.tokens,
@@ -138,7 +139,7 @@ def require_room(connection: Connection, user_id: uuid.UUID, limits: Limits) -> 
         )
     if used.turns_in_minute >= limits.turns_per_minute:
         raise UsageLimitReachedError(
-            f"You have sent {used.turns_in_minute} requests in a minute. The limit is {limits.turns_per_minute}.",
+            f"The limit is {limits.turns_per_minute} requests a minute. Wait before you send another.",
             limit=Limit.TURNS_PER_MINUTE,
             maximum=limits.turns_per_minute,
             used=used.turns_in_minute,
@@ -147,7 +148,7 @@ def require_room(connection: Connection, user_id: uuid.UUID, limits: Limits) -> 
         )
     if used.turns_in_flight >= limits.turns_in_flight:
         raise UsageLimitReachedError(
-            f"{used.turns_in_flight} of your requests are still being answered. Wait until one has its answer.",
+            f"Too many of your requests are being answered at once. The limit is {limits.turns_in_flight}.",
             limit=Limit.TURNS_IN_FLIGHT,
             maximum=limits.turns_in_flight,
             used=used.turns_in_flight,

@@ -38,9 +38,7 @@ def read(column: Any) -> list[Any]:
     return list(as_owner(database(), lambda connection: connection.execute(rows).scalars().all()))
 
 
-def test_a_process_killed_on_the_way_leaves_a_turn_that_the_same_request_finishes(
-    post_chat: Post, scripted_model: ScriptedModel
-) -> None:
+def test_a_turn_of_a_killed_process_is_finished_on_retry(post_chat: Post, scripted_model: ScriptedModel) -> None:
     scripted_model.script(*[behave] * 100)
     whole = invocation(0, "lives")
     assert whole.returncode == 0, whole.stderr

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection
 
+from taskchat.tasks import tools as task_tools
 from taskchat.toolkit import Tool, ToolContext, ToolOutput, ToolRequest, execute, tool, tools_of
 from taskchat.tools import TOOLS
 from tests.support.rolled_back import ANN
@@ -31,8 +32,9 @@ def page() -> list[str]:
 @pytest.fixture
 def documented_tools(page: list[str]) -> dict[str, Tool]:
     """Return all tools together with the one of the page."""
-    module = ModuleType("documented")
-    exec(page[0], module.__dict__)  # noqa: S102 - the code of our own page
+    module = ModuleType(task_tools.__name__)
+    vars(module).update(vars(task_tools))
+    exec(page[0], vars(module))  # noqa: S102 - the code of our own page
     return {**TOOLS, **tools_of(module)}
 
 

@@ -54,7 +54,7 @@ _SCRIPTS = {
 }
 """The first script that has a character counts it; emoji are among the others."""
 _BLANKS = r" \t"
-"""They belong to the token that follows."""
+"""Blanks are counted with the token that follows."""
 _OTHERS = _BLANKS + "".join(script.characters for script in _SCRIPTS.values())
 # Blanks after a run are part of its match, because every alternative is tried where none matches.
 _RUNS = re.compile(

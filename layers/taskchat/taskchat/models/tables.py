@@ -47,7 +47,7 @@ class ConversationKind(enum.StrEnum):
     CHAT = "chat"
     """A person talks to the assistant."""
     CLIENT = "client"
-    """It records the changes that a program made without the assistant, such as an MCP client."""
+    """Records of changes by a program, such as an MCP client."""
 
 
 class Rating(enum.StrEnum):

@@ -68,7 +68,7 @@ class TaskChange:
     @property
     def is_effective(self) -> bool:
         """Tell whether the operation changed the row."""
-        return self.before is not self.after
+        return self.before != self.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +197,22 @@ def get(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
     return _found(task, task_id)
 
 
+def get_locked(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskRecord:
+    """Return one task and lock its row until COMMIT.
+
+    Raises:
+        NotFoundError: the person has no such task.
+    """
+    return _found(locked(connection, user_id, task_id), task_id)
+
+
 def update(connection: Connection, user_id: uuid.UUID, task_id: int, changes: TaskChanges) -> TaskChange:
     """Change these columns.
 
     Raises:
         NotFoundError: the person has no such task.
     """
-    current = _found(locked(connection, user_id, task_id), task_id)
+    current = get_locked(connection, user_id, task_id)
     if not changes:
         return TaskChange(current, current)
     title, description = changes.get("title", current.title), changes.get("description", current.description)
@@ -217,7 +226,7 @@ def complete(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskCh
     Raises:
         NotFoundError: the person has no such task.
     """
-    current = _found(locked(connection, user_id, task_id), task_id)
+    current = get_locked(connection, user_id, task_id)
     if current.completed:
         return TaskChange(current, current)
     values = {"completed": True, "completed_at": utc_now()}
@@ -230,7 +239,7 @@ def reopen(connection: Connection, user_id: uuid.UUID, task_id: int) -> TaskChan
     Raises:
         NotFoundError: the person has no such task.
     """
-    current = _found(locked(connection, user_id, task_id), task_id)
+    current = get_locked(connection, user_id, task_id)
     if not current.completed:
         return TaskChange(current, current)
     values = {"completed": False, "completed_at": None}

@@ -248,7 +248,7 @@ def reopen_task(context: ToolContext, task_id: TaskId) -> ReopenedTask:
 
 @tool(title="Delete a task", destructive=True, idempotent=True)
 def delete_task(context: ToolContext, task_id: TaskId) -> DeletedTask:
-    """Delete a task for good. Where more than one could be meant, ask the person first."""
+    """Delete a task for good. Ask the person first if more than one task could be meant."""
     task = queries.delete(context.connection, context.user_id, task_id)
     context.changed(before=audited(task), after=None)
     return DeletedTask.model_validate(task)

@@ -1,4 +1,4 @@
-"""The durable turn: accept, begin, record a step, finish, interrupt; take and sweep for the worker."""
+"""The durable turn and its transitions."""
 
 from taskchat.turns.background import MOST_IDLE_ATTEMPTS, forget_old_keys, take, unfinished
 from taskchat.turns.beginning import accept, begin

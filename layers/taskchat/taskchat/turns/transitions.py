@@ -9,10 +9,11 @@
                ▼   │
     INTERRUPTED or FAILED      RUNNING, lease expired ──newer message──▶ ABANDONED
 
-    any of them but FINISHED and ABANDONED ──cancel──▶ CANCELLED
+    QUEUED, RUNNING, INTERRUPTED or FAILED ──cancel──▶ CANCELLED
+    the newest turn, unless it is worked on ──replaces_turn_id──▶ REPLACED
 
-This module has the transitions of a turn that is under way. `beginning` has `begin` and `accept`, and `background` has
-the transitions of the worker and of the sweep.
+This module has the transitions of a turn that is under way. `beginning` has `begin` and `accept`, `background` has the
+transitions of the worker and of the sweep, and `replacement` has the one of `replaces_turn_id`.
 
 An invocation that works on a turn holds its lease, which is a random token with an expiry time by the database's clock.
 Every write names the token and replaces it. A write whose COMMIT was already applied, and a write by an invocation

@@ -30,7 +30,7 @@ class Writes:
     """Data-modifying CTEs that run together, built once. Each may read the row of the ones before it.
 
     They are one statement on PostgreSQL. SQLite has no data-modifying CTEs, so they run one after another there, inside
-    the same transaction.
+    the same transaction. A version of each transition for SQLite alone could differ from the one that production runs.
     """
 
     def __init__(self, *writes: CTE) -> None:
