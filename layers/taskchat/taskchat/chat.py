@@ -11,9 +11,9 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
@@ -52,6 +52,7 @@ _TOO_MUCH = (
 )
 
 Result = TypeVar("Result")
+History: TypeAlias = Sequence[conversations.WindowMessage]
 _logger = logging.getLogger(__name__)
 
 
@@ -104,17 +105,20 @@ class Chat:
         turn_request = _turn_request(request)
         token = uuid.uuid4()
 
-        def work(connection: Connection) -> _Work | turns.FinishedTurn:
+        def begin(connection: Connection) -> tuple[turns.StartedTurn, History] | turns.FinishedTurn:
             turn = turns.begin(connection, turn_request, token, budget.lease_seconds(), self.limits)
             if isinstance(turn, turns.FinishedTurn):
                 return turn
-            begun = _Work(turn, request.principal, request.message, request.time_zone)
             if request.conversation_id is None and request.replaces_turn_id is None:
-                return begun
-            return replace(begun, history=self._history(connection, request.principal.user_id, turn.lease))
+                return turn, ()
+            return turn, self._history(connection, request.principal.user_id, turn.lease)
 
-        begun = self.database.transaction(request.principal.user_id, work, seconds_left=seconds_left)
-        return _replayed(begun) if isinstance(begun, turns.FinishedTurn) else self._carry_on(begun, budget)
+        begun = self.database.transaction(request.principal.user_id, begin, seconds_left=seconds_left)
+        if isinstance(begun, turns.FinishedTurn):
+            return _replayed(begun)
+        started, history = begun
+        assignment = _Assignment(started, request.principal, request.message, request.time_zone)
+        return self._carry_on(assignment, budget, lambda: history)
 
     def accept(self, request: ChatRequest, seconds_left: Callable[[], float]) -> uuid.UUID | ChatReply:
         """Record the message and leave its turn to the worker; return the turn's id, or the reply that it has already.
@@ -155,13 +159,13 @@ class Chat:
         if taken is None:
             return None
 
-        def load_history(connection: Connection) -> Sequence[conversations.WindowMessage]:
+        def load_history(connection: Connection) -> History:
             return self._history(connection, taken.principal.user_id, taken.started.lease)
 
-        work = _Work(taken.started, taken.principal, taken.message, _time_zone(taken.time_zone))
+        assignment = _Assignment(taken.started, taken.principal, taken.message, _time_zone(taken.time_zone))
         # In a transaction of its own: a history that cannot be read is a fault of the turn, and counts as an attempt.
         return self._carry_on(
-            work,
+            assignment,
             budget,
             lambda: self.database.transaction(taken.principal.user_id, load_history, seconds_left=seconds_left),
         )
@@ -194,9 +198,7 @@ class Chat:
             user_id, lambda connection: turns.cancel(connection, user_id, turn_id), seconds_left=seconds_left
         )
 
-    def _history(
-        self, connection: Connection, user_id: uuid.UUID, lease: turns.Lease
-    ) -> Sequence[conversations.WindowMessage]:
+    def _history(self, connection: Connection, user_id: uuid.UUID, lease: turns.Lease) -> History:
         return conversations.load_window(
             connection,
             user_id,
@@ -206,28 +208,22 @@ class Chat:
             before_turn=lease.turn_id,
         )
 
-    def _carry_on(
-        self,
-        work: "_Work",
-        budget: "_Budget",
-        load_history: Callable[[], Sequence[conversations.WindowMessage]] | None = None,
-    ) -> ChatReply:
-        """Let the agent work on a turn whose lease this invocation holds."""
+    def _carry_on(self, assignment: "_Assignment", budget: "_Budget", history: Callable[[], History]) -> ChatReply:
+        """Let the agent work on a turn whose lease this invocation holds. `history` is called once."""
+        started = assignment.started
         turn = _RunningTurn(
             self.database,
-            work,
+            assignment,
             budget,
             self._send,
-            work.turn.lease,
-            work.turn.idle_attempts,
-            _tool_calls(work.turn.steps),
+            started.lease,
+            started.idle_attempts,
+            _tool_calls(started.steps),
         )
         with turn.given_back_on_error():
-            if load_history is not None:
-                work = replace(work, history=load_history())
             answer = agent.run(
                 self.provider,
-                _question(work),
+                _question(assignment, history()),
                 record_step=turn.record_step,
                 model_seconds=budget.model_seconds,
             )
@@ -252,14 +248,13 @@ class _Budget:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """A turn to work on, with its person, message, time zone and history."""
+class _Assignment:
+    """A turn to work on, with its person, message and time zone."""
 
-    turn: turns.StartedTurn
+    started: turns.StartedTurn
     principal: Principal
     message: str
     time_zone: tzinfo
-    history: Sequence[conversations.WindowMessage] = ()
 
 
 @dataclass
@@ -267,7 +262,7 @@ class _RunningTurn:
     """A turn whose lease this invocation holds. `send` queues it for the worker, in so many seconds."""
 
     database: Database
-    work: _Work
+    assignment: _Assignment
     budget: _Budget
     send: Callable[[uuid.UUID, float], None]
     lease: turns.Lease
@@ -278,7 +273,7 @@ class _RunningTurn:
         """Run the tools that the model asked for and record them, in one transaction."""
         renewed = self.lease.renewed()
 
-        def work(connection: Connection) -> Sequence[Mapping[str, Any]]:
+        def write_step(connection: Connection) -> Sequence[Mapping[str, Any]]:
             calls = self._run_tools(connection, completion.requests)
             turns.record_step(
                 connection,
@@ -293,7 +288,7 @@ class _RunningTurn:
             )
             return calls
 
-        calls = self._write(work, renewed, lambda recorded: recorded.tool_calls or [])
+        calls = self._write(write_step, renewed, lambda recorded: recorded.tool_calls or [])
         self.tool_calls.extend(calls)
         self.idle_attempts = 0
         return calls
@@ -309,8 +304,8 @@ class _RunningTurn:
                 record = call(
                     connection,
                     request,
-                    user_id=self.work.principal.user_id,
-                    time_zone=self.work.time_zone,
+                    user_id=self.assignment.principal.user_id,
+                    time_zone=self.assignment.time_zone,
                     turn_id=self.lease.turn_id,
                     earlier_calls=[*self.tool_calls, *calls],
                 )
@@ -322,7 +317,7 @@ class _RunningTurn:
         """Record the final reply and close the turn."""
         renewed = self.lease.renewed()
 
-        def work(connection: Connection) -> int:
+        def write_reply(connection: Connection) -> int:
             return turns.finish(
                 connection,
                 self.lease,
@@ -332,7 +327,7 @@ class _RunningTurn:
                 model_context=completion.model_context,
             )
 
-        message_id = self._write(work, renewed, lambda recorded: recorded.message_id)
+        message_id = self._write(write_reply, renewed, lambda recorded: recorded.message_id)
         return ChatReply(
             self.lease.turn_id, self.lease.conversation_id, message_id, completion.content, self.tool_calls
         )
@@ -352,7 +347,7 @@ class _RunningTurn:
         return result
 
     def _transaction(self, work: Callable[[Connection], Result]) -> Result:
-        user_id = self.work.principal.user_id
+        user_id = self.assignment.principal.user_id
         return self.database.transaction(user_id, work, seconds_left=self.budget.seconds_left)
 
     @contextmanager
@@ -423,17 +418,17 @@ def _replayed(turn: turns.FinishedTurn) -> ChatReply:
     )
 
 
-def _question(work: _Work) -> agent.Question:
+def _question(assignment: _Assignment, history: History) -> agent.Question:
     """Return the turn for the model: history, the person's message, the steps so far."""
-    turn = work.turn
+    started, user_id = assignment.started, assignment.principal.user_id
     return agent.Question(
-        message=work.message,
-        context=turn.message_context or {},
-        history=work.history,
-        steps=turn.steps,
-        provider_state=turn.provider_state,
-        conversation_key=_opaque(f"conversation {turn.lease.conversation_id} of {work.principal.user_id}"),
-        user_key=_opaque(f"user {work.principal.user_id}"),
+        message=assignment.message,
+        context=started.message_context or {},
+        history=history,
+        steps=started.steps,
+        provider_state=started.provider_state,
+        conversation_key=_opaque(f"conversation {started.lease.conversation_id} of {user_id}"),
+        user_key=_opaque(f"user {user_id}"),
     )
 
 
