@@ -108,7 +108,7 @@ def _prepare(
     connection: Connection, principal: Principal, case: EvalCase, zone: ZoneInfo
 ) -> tuple[list[int], int | None]:
     """Store the case's tasks and what was said before; return the ids of the tasks and of the conversation."""
-    conversations.sign_in(connection, principal)
+    conversations.lock_person(connection, principal)
     ids = [_create(connection, principal, seed, zone) for seed in case.tasks]
     if not case.past:
         return ids, None

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from functions.migrate.security import security_faults
 from local.postgres import PASSWORD, Server, execute, postgres_database, restartable_server
-from taskchat.conversations import sign_in
+from taskchat.conversations import lock_person
 from taskchat.database import Database, driver_url
 from taskchat.errors import DatabaseUnusableError
 from taskchat.principal import Principal
@@ -72,7 +72,7 @@ def database(url: URL) -> Iterator[Database]:
 
 
 def sign_up(connection: Connection) -> list[str]:
-    sign_in(connection, ANN)
+    lock_person(connection, ANN)
     return list(connection.execute(text("SELECT subject FROM users")).scalars())
 
 

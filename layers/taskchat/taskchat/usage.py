@@ -3,8 +3,8 @@
 A day is a day in UTC, by the database's clock. A turn counts on the day on which it began. Calls of clients are turns,
 too (`taskchat.audit`). A turn that is continued or replayed is not counted again, and never refused.
 
-Turns are counted exactly, because every turn begins with a lock on the person's row (`conversations.sign_in`). Tokens
-are counted after each call of the model, so turns in flight may exceed the limit.
+Turns are counted exactly, because every turn begins with a lock on the person's row (`conversations.lock_person`).
+Tokens are counted after each call of the model, so turns in flight may exceed the limit.
 """
 
 import enum

@@ -113,7 +113,7 @@ def run_calls(
         UsageLimitReachedError: the person has reached the limit of turns a minute.
     """
     # The lock on the person's row makes a client's first calls wait for one another.
-    conversations.sign_in(connection, client.principal)
+    conversations.lock_person(connection, client.principal)
     if (recorded := _recorded(connection, client, turn_id, requests)) is not None:
         return RecordedCalls(recorded, replayed=True)
     usage.require_room(connection, client.principal.user_id, client.limits.for_clients)

@@ -48,7 +48,7 @@ def undo_turn(
 
     def work(connection: Connection) -> UndoneTurn:
         # The lock on the person's row makes simultaneous requests with one key wait for one another.
-        conversations.sign_in(connection, principal)
+        conversations.lock_person(connection, principal)
         recorded = _recorded(connection, principal.user_id, idempotency_key, request_hash, own_id)
         if recorded is not None:
             return recorded

@@ -20,7 +20,7 @@ from taskchat.models import (
 from taskchat.principal import Principal
 
 _CREATE = sa.insert(CONVERSATIONS).returning(CONVERSATIONS.c.id)
-_SIGN_IN = (
+_LOCK_PERSON = (
     sa.update(USERS)
     .where(USERS.c.id == sa.bindparam("user"))
     .values(email=sa.func.coalesce(sa.bindparam("new_email", type_=USERS.c.email.type), USERS.c.email))
@@ -30,7 +30,7 @@ _SIGN_IN = (
 def create(
     connection: Connection, user_id: uuid.UUID, title: str, kind: ConversationKind = ConversationKind.CHAT
 ) -> int:
-    """Create a conversation of a person who is signed in (`sign_in`), and return its id.
+    """Create a conversation of a person whose row exists (`lock_person`), and return its id.
 
     The title is shortened to one line of at most 200 characters.
     """
@@ -39,16 +39,19 @@ def create(
     return int(connection.execute(_CREATE, values).scalar_one())
 
 
-def sign_in(connection: Connection, principal: Principal) -> None:
-    """Insert or update the person's row, and lock it until COMMIT. An e-mail address that is not given is kept."""
+def lock_person(connection: Connection, principal: Principal) -> None:
+    """Lock the person's row until COMMIT, and insert it if it is missing.
+
+    Without an e-mail address the stored one stays.
+    """
     values = {"user": principal.user_id, "new_email": principal.email}
-    if connection.execute(_SIGN_IN, values).rowcount:
+    if connection.execute(_LOCK_PERSON, values).rowcount:
         return
     # Without a target, ON CONFLICT covers both unique indexes, of the id and of the subject.
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     insert = dialect.insert(USERS).values(id=principal.user_id, subject=principal.subject, email=principal.email)
     connection.execute(insert.on_conflict_do_nothing())
-    connection.execute(_SIGN_IN, values)
+    connection.execute(_LOCK_PERSON, values)
 
 
 def rename(connection: Connection, user_id: uuid.UUID, conversation_id: int, title: str) -> ConversationRecord:

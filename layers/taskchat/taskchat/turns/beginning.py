@@ -74,7 +74,7 @@ def begin(
         UsageLimitReachedError: the person has reached a limit.
         TaskchatError: as `replace_turn`, if the request replaces a turn.
     """
-    conversations.sign_in(connection, request.principal)
+    conversations.lock_person(connection, request.principal)
     if (replaced := lock_replaced(connection, request)) is not None:
         if (turn := _find_by_key(connection, request)) is not None:
             return _continue(connection, request, turn, token, lease_seconds)
@@ -98,7 +98,7 @@ def accept(connection: Connection, request: TurnRequest, limits: Limits = NO_LIM
     Raises:
         TaskchatError: as `begin`, apart from TurnInProgressError.
     """
-    conversations.sign_in(connection, request.principal)
+    conversations.lock_person(connection, request.principal)
     if (replaced := lock_replaced(connection, request)) is not None:
         if (turn := _find_by_key(connection, request)) is not None:
             return _accept_again(connection, request, turn)
