@@ -28,6 +28,17 @@ def owned(database: Database) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def other_session(database_url: str) -> Iterator[Connection]:
+    """Yield a connection as `owned` does, of another process that uses the same database."""
+    database = Database(lambda: database_url)
+    try:
+        with owned(database) as connection:
+            yield connection
+    finally:
+        database.dispose()
+
+
 def wait_for_lock(connection: Connection, waiting: Future[Any]) -> None:
     """Wait until another session of this PostgreSQL database waits for a lock, as `waiting` must."""
     while not connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():

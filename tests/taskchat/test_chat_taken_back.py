@@ -32,7 +32,7 @@ from taskchat.errors import (
 from taskchat.models import TASKS, TURNS, Message, Task, Turn, TurnStatus
 from taskchat.undo import reversal
 from tests.support.kill_switch import Killed, KillSwitch, answer_is_lost, process_dies
-from tests.support.owner import as_owner, owned, wait_for_lock
+from tests.support.owner import as_owner, other_session, wait_for_lock
 from tests.support.scripted_model import Answer, ReceivedRequest, ScriptedModel, calls, hangs_up, says
 from tests.support.turn_queues import plenty
 from tests.taskchat.conftest import ANN, request_of
@@ -344,18 +344,17 @@ def test_one_answer_does_not_undo_the_request_before(
 def test_the_tool_waits_for_an_undo_and_does_nothing(postgres_url: str, chat_over: Callable[[Database], Chat]) -> None:
     with (
         process(postgres_url, chat_over) as (database, chat),
-        process(postgres_url, chat_over) as (other, _),
+        other_session(postgres_url) as connection,
         ThreadPoolExecutor() as pool,
     ):
         first = opening(chat)
         own = partial(database.transaction, ANN.user_id)
-        with owned(other) as connection:
-            turn = reversal.lock(connection, ANN.user_id, first.turn_id)
-            reversal.take_back(connection, turn, by=uuid.uuid4())
-            asked = (own, Client(ANN, "Editor"), "undo_last_change", "{}", request_of().time_zone)
-            waiting = pool.submit(run_tool, *asked)
-            wait_for_lock(connection, waiting)
-            connection.commit()
+        turn = reversal.lock(connection, ANN.user_id, first.turn_id)
+        reversal.take_back(connection, turn, by=uuid.uuid4())
+        asked = (own, Client(ANN, "Editor"), "undo_last_change", "{}", request_of().time_zone)
+        waiting = pool.submit(run_tool, *asked)
+        wait_for_lock(connection, waiting)
+        connection.commit()
         assert waiting.result()["error"]["code"] == "nothing-to-undo"
         assert tasks(database) == []
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, delete, select, text
 from sqlmodel import col
 
 from taskchat import conversations, turns
@@ -22,7 +22,7 @@ from taskchat.errors import (
 )
 from taskchat.models import Conversation, Message, Role, TurnStatus, User
 from taskchat.turns import LONGEST_LEASE_SECONDS, FinishedTurn, StartedTurn
-from tests.support.owner import as_owner, owned, wait_for_lock
+from tests.support.owner import as_owner, other_session, wait_for_lock
 from tests.taskchat.turns.transitions import (
     ANN,
     BOB,
@@ -235,45 +235,39 @@ def test_a_turn_that_waited_reads_the_reply_before_it(database: Database, databa
 def test_a_takeover_waits_for_a_newer_turn_to_commit(database: Database, database_url: str) -> None:
     first = started(database)
     interrupt(database, first)
-    another = Database(lambda: database_url)
-    with owned(another) as connection, ThreadPoolExecutor() as pool:
+    with other_session(database_url) as connection, ThreadPoolExecutor() as pool:
         turns.begin(connection, turn_request("second", first.conversation_id), uuid.uuid4(), 30)
         waiting = pool.submit(begin, database, turn_request())
         wait_for_lock(connection, waiting)
         connection.commit()
         with pytest.raises(TurnSupersededError):
             waiting.result()
-    another.dispose()
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_a_begin_waits_for_a_turn_that_is_being_queued(database: Database, database_url: str) -> None:
     first = started(database)
     finish(database, first)
-    another = Database(lambda: database_url)
-    with owned(another) as connection, ThreadPoolExecutor() as pool:
+    with other_session(database_url) as connection, ThreadPoolExecutor() as pool:
         turns.accept(connection, turn_request("queued", first.conversation_id))
         waiting = pool.submit(begin, database, turn_request("next", first.conversation_id))
         wait_for_lock(connection, waiting)
         connection.commit()
         with pytest.raises(ConversationBusyError):
             waiting.result()
-    another.dispose()
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_a_conversation_deleted_meanwhile_is_not_found(database: Database, database_url: str) -> None:
     lease = started(database)
     finish(database, lease)
-    another = Database(lambda: database_url)
-    with owned(another) as connection, ThreadPoolExecutor() as pool:
-        connection.execute(Conversation.__table__.delete())  # type: ignore[attr-defined]
+    with other_session(database_url) as connection, ThreadPoolExecutor() as pool:
+        connection.execute(delete(Conversation))
         waiting = pool.submit(begin, database, turn_request("second", lease.conversation_id))
         wait_for_lock(connection, waiting)
         connection.commit()
         with pytest.raises(NotFoundError):
             waiting.result()
-    another.dispose()
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)

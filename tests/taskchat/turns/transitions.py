@@ -14,7 +14,7 @@ from taskchat.database import Database
 from taskchat.models import Conversation, Message, Role, Turn
 from taskchat.principal import Principal
 from taskchat.turns import FinishedTurn, Lease, StartedTurn, TurnRequest, Usage
-from tests.support.owner import as_owner, owned
+from tests.support.owner import as_owner, other_session
 
 ANN = Principal(uuid.UUID(int=1), "issuer ann")
 BOB = Principal(uuid.UUID(int=2), "issuer bob")
@@ -108,11 +108,9 @@ def stored_titles(database: Database) -> Sequence[str | None]:
 @contextmanager
 def about_to_finish(database_url: str, held: Lease) -> Iterator[Connection]:
     """Yield the connection of another process that has recorded its reply and has not committed it yet."""
-    another = Database(lambda: database_url)
-    with owned(another) as connection:
+    with other_session(database_url) as connection:
         turns.finish(connection, held, held.renewed(), content="Done.", usage=Usage("scripted", 0, 0))
         yield connection
-    another.dispose()
 
 
 def last_activity(database: Database) -> datetime:

@@ -26,7 +26,7 @@ from taskchat.errors import (
 from taskchat.limits import NO_LIMITS, Limits
 from taskchat.models import CONVERSATIONS, SECONDS, TURNS, Role, TurnStatus, utc_in, utc_now
 from taskchat.turns.records import (
-    CANCELLED,
+    CANCELLED_DETAIL,
     SWEEP_AFTER_SECONDS,
     AcceptedTurn,
     FinishedTurn,
@@ -86,7 +86,7 @@ def begin(
             return _continue(connection, request, turn, token, lease_seconds)
         usage.require_room(connection, request.principal.user_id, limits)
         if request.conversation_id is not None:
-            _abandon_expired_turn(connection, request, request.conversation_id)
+            _abandon_expired_turn(connection, request.principal.user_id, request.conversation_id)
     raise ConversationBusyError("Other messages of this conversation are being answered.", retry_after_seconds=1)
 
 
@@ -108,7 +108,7 @@ def accept(connection: Connection, request: TurnRequest, limits: Limits = NO_LIM
             return _accept_again(connection, request, turn)
         usage.require_room(connection, request.principal.user_id, limits)
         if request.conversation_id is not None:
-            _abandon_expired_turn(connection, request, request.conversation_id)
+            _abandon_expired_turn(connection, request.principal.user_id, request.conversation_id)
             lock_conversation(connection, request.conversation_id)
         if (lease := _insert(connection, request, None, SWEEP_AFTER_SECONDS, limits)) is not None:
             return AcceptedTurn(lease.turn_id)
@@ -250,7 +250,7 @@ def _refuse_or_replay(connection: Connection, request: TurnRequest, turn: Row[An
     if turn.conversation_id is None:
         raise ConversationDeletedError("The conversation of this request was deleted.")
     if turn.status is TurnStatus.CANCELLED:
-        raise TurnCancelledError(CANCELLED)
+        raise TurnCancelledError(CANCELLED_DETAIL)
     if turn.status is TurnStatus.FINISHED:
         return FinishedTurn(turn.id, turn.conversation_id, replies_of(connection, turn.id))
     return None
@@ -261,7 +261,7 @@ def _refuse_if_superseded(connection: Connection, turn: Row[Any]) -> None:
         raise TurnSupersededError("A newer message was sent to this conversation; send this one again as a new one.")
 
 
-def _abandon_expired_turn(connection: Connection, request: TurnRequest, conversation_id: int) -> None:
+def _abandon_expired_turn(connection: Connection, user_id: uuid.UUID, conversation_id: int) -> None:
     """Abandon the conversation's running turn if its lease has expired.
 
     Raises:
@@ -273,7 +273,7 @@ def _abandon_expired_turn(connection: Connection, request: TurnRequest, conversa
         select(*columns)
         .where(
             TURNS.c.conversation_id == conversation_id,
-            TURNS.c.user_id == request.principal.user_id,
+            TURNS.c.user_id == user_id,
             TURNS.c.status == TurnStatus.RUNNING,
         )
         .with_for_update()
@@ -285,7 +285,7 @@ def _abandon_expired_turn(connection: Connection, request: TurnRequest, conversa
         abandoned = {"status": TurnStatus.ABANDONED, "finished_at": utc_now(), "provider_state": None}
         connection.execute(update(TURNS).where(TURNS.c.id == running.id).values(abandoned))
     else:
-        conversations.get(connection, request.principal.user_id, conversation_id)
+        conversations.get(connection, user_id, conversation_id)
         queued = (TURNS.c.conversation_id == conversation_id, TURNS.c.status == TurnStatus.QUEUED)
         if connection.execute(select(TURNS.c.id).where(*queued).limit(1)).first() is not None:
             detail = "An earlier message of this conversation waits for its answer."

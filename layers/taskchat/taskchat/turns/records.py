@@ -9,7 +9,7 @@ from typing import Any
 from taskchat.models import TurnStatus
 from taskchat.principal import Principal
 
-CANCELLED = "This request was cancelled; send the message again as a new one."
+CANCELLED_DETAIL = "This request was cancelled; send the message again as a new one."
 SWEEP_AFTER_SECONDS = 60.0
 """Time that a turn waits for the worker before the sweep queues it again."""
 LONGEST_LEASE_SECONDS = 60.0

@@ -63,10 +63,7 @@ def started(connection: Connection, turn: Row[Any], token: uuid.UUID, attempt: i
 
 
 def has_newer_turn(connection: Connection, turn: Row[Any]) -> bool:
-    """Tell whether the conversation has a newer turn, whose model has read this turn's message already.
-
-    The lock waits for a turn that is being inserted, and keeps others from being inserted until COMMIT.
-    """
+    """Lock the conversation and tell whether it has a newer turn, whose model has read this turn's message already."""
     lock_conversation(connection, turn.conversation_id)
     own_message_id = select(func.min(MESSAGES.c.id)).where(MESSAGES.c.turn_id == turn.id).scalar_subquery()
     newer = select(MESSAGES.c.id).where(

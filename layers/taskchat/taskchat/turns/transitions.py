@@ -32,7 +32,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, literal, select,
 from taskchat import conversations
 from taskchat.errors import NotFoundError, TurnCancelledError, TurnFinishedError, TurnSupersededError
 from taskchat.models import CONVERSATIONS, SECONDS, TURNS, Role, TurnStatus, utc_in, utc_now
-from taskchat.turns.records import CANCELLED, SWEEP_AFTER_SECONDS, Lease, Reply, Usage
+from taskchat.turns.records import CANCELLED_DETAIL, SWEEP_AFTER_SECONDS, Lease, Reply, Usage
 from taskchat.turns.resource import replies_of
 from taskchat.turns.writes import LEASE, Writes, message_of, message_values
 
@@ -157,11 +157,11 @@ def recorded(connection: Connection, renewed: Lease) -> Sequence[Reply] | None:
     turn = connection.execute(
         select(TURNS.c.status, TURNS.c.lease_token, TURNS.c.conversation_id).where(TURNS.c.id == renewed.turn_id)
     ).one_or_none()
-    if turn is not None and turn.status is TurnStatus.CANCELLED and turn.conversation_id is not None:
-        raise TurnCancelledError(CANCELLED)
-    if turn is None or turn.conversation_id is None or turn.lease_token != renewed.token:
+    if turn is None or turn.conversation_id is None:
         return None
-    return replies_of(connection, renewed.turn_id)
+    if turn.status is TurnStatus.CANCELLED:
+        raise TurnCancelledError(CANCELLED_DETAIL)
+    return replies_of(connection, renewed.turn_id) if turn.lease_token == renewed.token else None
 
 
 def interrupt(
