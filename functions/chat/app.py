@@ -173,7 +173,7 @@ async def post_chat(
     # Without a queue nobody would go on with the turn, so the preference is ignored, as RFC 7240 allows.
     is_async = preference.respond_async and turn_queue() is not None
     waits_seconds = min(preference.wait_seconds, invocation.seconds_left()) if is_async else None
-    if waits_seconds is not None and waits_seconds < SHORTEST_ANSWER_SECONDS:
+    if waits_seconds is not None and waits_seconds <= SHORTEST_ANSWER_SECONDS:
         accepted = chat(provider).accept(chat_request, invocation.seconds_left)
         if not isinstance(accepted, ChatReply):
             return _accepted(request, invocation, preference, accepted)

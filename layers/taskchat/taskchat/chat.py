@@ -39,7 +39,7 @@ from taskchat.tools import call
 RESERVED_SECONDS = 2.0
 """Time kept back from the model for recording its answer."""
 SHORTEST_ANSWER_SECONDS = agent.SHORTEST_MODEL_CALL_SECONDS + RESERVED_SECONDS
-"""With less time, `Chat.answer` makes no call of the model."""
+"""With no more time than this, `Chat.answer` makes no call of the model, because beginning takes time, too."""
 LEASE_MARGIN_SECONDS = 1.0
 FIRST_BACK_OFF_SECONDS = 5.0
 """The worker's pause after a first attempt that recorded no step. It grows fourfold: 5, 20, 80, 320 s."""
